@@ -1,0 +1,1 @@
+"""The nouns, frozen. Times are UTC seconds, durations seconds, sizes bytes, paths absolute."""

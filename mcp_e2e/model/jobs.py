@@ -1,0 +1,133 @@
+"""Jobs: supervised process trees, each owned by one keeper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """When a keeper starts a dead service again; a command is never restarted.
+
+    The delay before restart *n* is ``min(backoff_max_s, backoff_first_s * 2**n)``; more than ``max_restarts`` within
+    ``window_s`` end the job as ``crash_loop``. Exit codes in ``fatal_codes`` are never tried again.
+    """
+
+    mode: Literal["on-failure", "never"] = "never"
+    max_restarts: int = 3
+    window_s: float = 600.0
+    backoff_first_s: float = 0.5
+    backoff_max_s: float = 30.0
+    fatal_codes: tuple[int, ...] = (125, 126, 127)
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What a keeper is asked to run. ``env`` is the whole environment and reaches the keeper over its start pipe only."""
+
+    id: str
+    kind: Literal["command", "service"]
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)  # what it is for: service, attempt, tool; shown, never secret
+    timeout_s: float | None = None  # wall clock on CLOCK_MONOTONIC: time the machine slept is not counted
+    stop_grace_s: float = 10.0
+    merge_streams: bool = False  # stderr into stdout, in the order written (tests)
+    restart: RestartPolicy = RestartPolicy()
+    first_generation: int = 1
+
+
+class JobState(StrEnum):
+    """What the lock, the state file and the exit record of a job say together."""
+
+    STARTING = "starting"  # the keeper lives, nothing of the command has run yet
+    RUNNING = "running"
+    BACKOFF = "backoff"  # dead service, waiting before its next life
+    STOPPING = "stopping"
+    EXITED = "exited"  # with an exit record
+    ORPHAN = "orphan"  # the keeper died, the process it started still lives
+    LOST = "lost"  # keeper and process are gone without an exit record (kill -9, reboot)
+    NEVER_STARTED = "never_started"
+
+
+LIVE_JOB_STATES = frozenset({JobState.STARTING, JobState.RUNNING, JobState.BACKOFF, JobState.STOPPING, JobState.ORPHAN})
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """One process for ever: a pid alone is reused, boot id + pid + start ticks are not."""
+
+    boot_id: str
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True)
+class Life:
+    """One generation of a job's process; ``ended_at`` is None while it lives. ``log_offset``: where its output starts."""
+
+    generation: int
+    started_at: float
+    log_offset: int
+    ended_at: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One output stream of a finished command: first and last bytes decoded, and how much there was in all."""
+
+    head: str
+    tail: str
+    bytes: int
+    omitted: int  # bytes between head and tail
+
+
+ExitReason = Literal["exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed"]
+
+
+@dataclass(frozen=True)
+class ExitRecord:
+    """How a job ended. ``exit_code`` is None when a signal ended it; ``strays`` were killed after the main process."""
+
+    reason: ExitReason
+    exit_code: int | None
+    signal: int | None
+    started_at: float
+    ended_at: float
+    duration_s: float
+    strays: int = 0
+    escalated: bool = False  # KILL was needed
+    log_dropped: int = 0  # bytes of output beyond the cap, not on disk
+    error: str | None = None  # exec_failed: the reason, e.g. "No such file or directory: 'nope'"
+    stdout: Stream | None = None
+    stderr: Stream | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its files and its lock describe it at this moment."""
+
+    id: str
+    state: JobState
+    folder: Path
+    log: Path
+    kind: Literal["command", "service"] = "command"
+    argv: tuple[str, ...] = ()
+    cwd: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: float = 0.0
+    keeper: ProcessIdentity | None = None
+    process: ProcessIdentity | None = None
+    generation: int = 0
+    lives: tuple[Life, ...] = ()
+    retry_at: float | None = None  # backoff: when the next life begins
+    exit: ExitRecord | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE_JOB_STATES
