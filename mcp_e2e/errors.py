@@ -59,6 +59,17 @@ class Contradiction(E2EError):
     remedy = "Record what the server observed, or repair the cause and run the test again."
 
 
+class Refused(E2EError):
+    """The guard or the breaker stopped the call before it ran; ``facts`` is the contract's refusal, ``text`` its words."""
+
+    code, exit_status = "refused", 6
+    remedy = "Stop, and tell the user what the refusal says."
+
+    def __init__(self, message: str, *, text: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.text = text
+
+
 class NotFound(E2EError):
     """A run, job, attempt, service or artifact with that id does not exist here."""
 

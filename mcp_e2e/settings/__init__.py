@@ -1,0 +1,45 @@
+"""Configuration: the file, ``.env`` and ``MCP_E2E_*`` become one frozen ``Settings``; nobody else reads them."""
+
+from mcp_e2e.settings.discover import FILE_NAME, Where, discover
+from mcp_e2e.settings.expand import UnsetVariable, expand, masked, unset_names
+from mcp_e2e.settings.load import load
+from mcp_e2e.settings.loaded import Loaded, shown
+from mcp_e2e.settings.schema import (
+    BreakerConfig,
+    ExecConfig,
+    ExpectConfig,
+    GuardConfig,
+    ProjectConfig,
+    ReadyConfig,
+    RunConfig,
+    ServiceConfig,
+    Settings,
+    TestConfig,
+    json_schema,
+)
+from mcp_e2e.settings.source import Source
+
+__all__ = [
+    "FILE_NAME",
+    "BreakerConfig",
+    "ExecConfig",
+    "ExpectConfig",
+    "GuardConfig",
+    "Loaded",
+    "ProjectConfig",
+    "ReadyConfig",
+    "RunConfig",
+    "ServiceConfig",
+    "Settings",
+    "Source",
+    "TestConfig",
+    "UnsetVariable",
+    "Where",
+    "discover",
+    "expand",
+    "json_schema",
+    "load",
+    "masked",
+    "shown",
+    "unset_names",
+]

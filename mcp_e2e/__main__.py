@@ -1,0 +1,13 @@
+"""``python -m mcp_e2e``: the same as ``mcp-e2e``."""
+
+import sys
+
+
+def main() -> None:
+    from mcp_e2e.entrypoints.cli import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""From a configured service to what is started: placeholders filled, folders resolved, one hash over all of it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from mcp_e2e.adapters.placeholders import fill
+from mcp_e2e.model.jobs import RestartPolicy
+from mcp_e2e.model.services import ServiceSpec
+from mcp_e2e.model.work import Ready
+from mcp_e2e.settings import ReadyConfig, ServiceConfig
+
+
+def service_spec(
+    name: str, config: ServiceConfig, *, cwd: Path, port: int, outputs: Path, env: Mapping[str, str]
+) -> ServiceSpec:
+    """``port`` is the one in use (never 0); ``env`` the expanded values of the service's own table.
+
+    Raises ConfigError for a misspelt placeholder.
+    """
+    argv = fill(config.command or (), {"port": str(port), "outputs": str(outputs)})
+    return ServiceSpec(
+        name=name,
+        kind=config.kind,
+        argv=argv,
+        cwd=cwd,
+        port=port,
+        url=config.url or (f"http://127.0.0.1:{port}" if port else ""),
+        outputs=outputs,
+        hash=_hash(config, cwd, env),
+        stop_grace_s=config.stop_grace_s,
+        slow_after_s=config.slow_after_s,
+        restart=RestartPolicy(mode=config.restart, max_restarts=config.max_restarts, window_s=config.restart_window_s),
+    )
+
+
+def _hash(config: ServiceConfig, cwd: Path, env: Mapping[str, str]) -> str:
+    """Of what a running process cannot change any more; one digest over all, so no single secret can be guessed."""
+    fixed = [config.command, config.url, config.port, str(cwd), sorted(env.items())]
+    return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()
+
+
+def ready_rule(config: ReadyConfig | None) -> Ready:
+    """Nothing configured: the port accepts a connection."""
+    if config is None:
+        return Ready(tcp=True)
+    return Ready(http=config.http, tcp=bool(config.tcp), log=config.log, exec=tuple(config.exec or ()))
+
+
+def missing_program(argv: tuple[str, ...], cwd: Path, path: str | None) -> str | None:
+    """A sentence when the program of ``argv`` cannot be found as a child with ``path`` would look for it."""
+    program = argv[0]
+    if "/" in program or "\\" in program:
+        found = shutil.which(str(cwd / program))
+    else:
+        found = shutil.which(program, path=path)
+    return None if found else f"the program {program!r} does not exist or may not be executed"

@@ -1,0 +1,112 @@
+"""Opens the parts in order and hands out the use-cases; the only room that knows all others."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from mcp_e2e.errors import ConfigError, StoreError
+from mcp_e2e.model.runs import Caller
+from mcp_e2e.settings import Loaded, Source
+from mcp_e2e.usecases.attempts import Attempts
+from mcp_e2e.usecases.breakers import Breakers
+from mcp_e2e.usecases.catalogue import Catalogue
+from mcp_e2e.usecases.execs import Execs
+from mcp_e2e.usecases.execution import Execution
+from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.reports import Reports
+from mcp_e2e.usecases.runs import Runs
+from mcp_e2e.usecases.sessions import Sessions
+from mcp_e2e.usecases.sights import Sights
+from mcp_e2e.usecases.status import Status
+from mcp_e2e.usecases.views import Views
+from mcp_e2e.usecases.workplace import Workplace
+
+SETTLE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was said on the command line; ``cwd`` is where the search for a project begins."""
+
+    project: Path | None = None
+    config: Path | None = None
+    cwd: Path | None = None
+
+
+class App:
+    """The use-cases of one process."""
+
+    def __init__(self, place: Workplace) -> None:
+        gate = Gate(place)
+        sights = Sights(place)
+        catalogue = Catalogue(place)
+        self._place = place
+        self.sessions = Sessions(place, gate, sights)
+        self._execution = Execution(place, self.sessions, sights, catalogue)
+        self.runs = Runs(place, gate, catalogue)
+        self.attempts = Attempts(place, gate, catalogue, self.runs, self._execution)
+        self.reports = Reports(place, gate, self.runs)
+        self.execs = Execs(place, gate)
+        self.breaker = Breakers(place)
+        self.status = Status(place, gate, sights, catalogue, self.runs, self.breaker)
+        self.views = Views(place, self.runs, self.reports)
+
+    @property
+    def caller(self) -> Caller:
+        return self._place.caller
+
+    def settings(self) -> Loaded:
+        return self._place.settings()
+
+    @property
+    def state_dir(self) -> Path:
+        return self._place.layout.root
+
+    async def settle(self) -> None:
+        """Go on with what processes that are gone left open. Raises ConfigError, StoreError."""
+        await self._place.open()
+        await self._execution.take_over()
+
+    async def keep_settling(self) -> None:
+        """Settle now and then, so that a verdict is stored even where nobody asks for it."""
+        while True:
+            try:
+                await self.settle()
+            except (ConfigError, StoreError):  # said by every call that needs it; a server starts all the same
+                pass
+            await anyio.sleep(SETTLE_S)
+
+
+@asynccontextmanager
+async def open_app(
+    options: Options,
+    environ: Mapping[str, str],
+    *,
+    client_name: str = "mcp-e2e",
+    door: Literal["mcp", "cli"] = "mcp",
+    settles: bool = True,
+) -> AsyncIterator[App]:
+    """The use-cases, until the block ends; background work is then left to whoever comes next.
+
+    ``settles``: take over the open attempts of dead processes, as servers do. Opening reads no configuration: a
+    broken one is an error of each call that needs it.
+    """
+    source = Source(
+        environ,
+        options.cwd or Path.cwd(),
+        project=str(options.project) if options.project else None,
+        config=str(options.config) if options.config else None,
+    )
+    async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        place = Workplace(source, environ, client=client_name, door=door, tasks=tasks, stack=stack)
+        app = App(place)
+        if settles:
+            tasks.start_soon(app.keep_settling)
+        try:
+            yield app
+        finally:
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,83 @@
+"""The one sentence after every answer: what the caller does next."""
+
+from mcp_e2e.decisions.schedule import slot_title
+from mcp_e2e.model.calls import Breaker, BreakerState
+from mcp_e2e.model.runs import Attempt, AttemptState, Checkpoint, Run, Slot, Verdict
+from mcp_e2e.model.services import SessionState
+
+STOPPED = "The breaker is open: stop, call report, and tell the user that a person has to look at it (mcp-e2e status)."
+
+
+def after_session(state: SessionState, service: str) -> str:
+    match state:
+        case SessionState.READY:
+            return "Ready. Call plan_run, or run_test for the test that is due."
+        case SessionState.STARTING:
+            return f"Still starting, which is normal: call start_session(service='{service}') again to wait on."
+        case SessionState.DEGRADED:
+            return "It was ready and does not answer now: call start_session again; if it stays so, read log_tail."
+        case SessionState.FAILED:
+            return "Read cause and log_tail, repair that first, then call start_session again."
+        case SessionState.STOPPED:
+            return "Stopped. start_session starts it again."
+
+
+def without_run(breaker: Breaker) -> str:
+    return STOPPED if breaker.state is BreakerState.OPEN else "Call plan_run, or run_test with the name of one test."
+
+
+def after_plan(run: Run, breaker: Breaker) -> str:
+    if breaker.state is BreakerState.OPEN:
+        return STOPPED
+    current = run.current
+    if current is None:
+        return "Every slot is recorded: call report."
+    return f"Call run_test for slot {slot_title(run, current)}."
+
+
+def after_attempt(run: Run, slot: Slot, attempt: Attempt, breaker: Breaker, left: int) -> str:
+    """What follows an attempt: join it, record it, or mend something first."""
+    if attempt.open:
+        return _still_open(attempt)
+    if breaker.state is BreakerState.OPEN:
+        return f"{STOPPED} checkpoint(result='failure', note=…) still works."
+    if run.state == "service_failed":
+        return "The service died twice under this run: read evidence, repair the service, then plan_run again."
+    if slot.checkpoint is not None:
+        return after_plan(run, breaker)
+    if attempt.verdict is Verdict.PASSED:
+        return "Call checkpoint(result='success') to record it and move on."
+    if attempt.verdict in {Verdict.LOST, Verdict.CANCELLED}:
+        return "No verdict on the test: call run_test again, or checkpoint(result='skipped')."
+    warning = " One more red test in a row stops all work here." if left == 1 else ""
+    return (
+        "Read failure and evidence, change something, then run_test again; "
+        f"or checkpoint(result='failure', note='what you learned') to move on.{warning}"
+    )
+
+
+def _still_open(attempt: Attempt) -> str:
+    what = {
+        AttemptState.QUEUED: "Queued behind another test",
+        AttemptState.STARTING: "The service is starting",
+    }.get(attempt.state, "Still running")
+    return f"{what}, which is no failure: repeat the same run_test call; it joins this attempt."
+
+
+def after_checkpoint(run: Run, point: Checkpoint, breaker: Breaker) -> str:
+    if run.current is None:
+        return "All slots are recorded: call report."
+    return after_plan(run, breaker)
+
+
+def for_slot(run: Run, slot: Slot, breaker: Breaker) -> str:
+    last = slot.last
+    if breaker.state is BreakerState.OPEN:
+        return STOPPED
+    if last is not None and last.open:
+        return _still_open(last)
+    if last is not None and last.verdict is Verdict.PASSED:
+        return "Call checkpoint(result='success')."
+    if last is not None and last.red:
+        return "Change something and run_test, or checkpoint(result='failure', note=…)."
+    return f"Call run_test for slot {slot_title(run, slot)}."

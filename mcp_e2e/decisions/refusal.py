@@ -1,0 +1,66 @@
+"""The words of a refusal: fixed order, at most 120 words, equal each time but for the counts."""
+
+from typing import Any
+
+from mcp_e2e.decisions.guard import ALWAYS_ALLOWED
+from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
+
+_NO_HELP = (
+    "Other arguments, other tools or shells, a new plan, session or server, editing limits, and waiting do not help."
+)
+
+
+def facts(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> dict[str, Any]:
+    """The contract's structured refusal; ``status_line`` is the full launch line of ``status`` for the user."""
+    breaker = window.breaker
+    return {
+        "refused": True,
+        "rule": ruling.rule,
+        "state": breaker.state.value,
+        "incident": breaker.incident,
+        "evidence": list(ruling.evidence),
+        "retryable": False,
+        "retry_after_s": ruling.retry_after_s,
+        "owner_action_required": breaker.state is BreakerState.OPEN,
+        "allowed_tools": list(ALWAYS_ALLOWED),
+        "cleared_by": list(ruling.cleared_by),
+        "refusals_in_incident": window.refusals_in_incident + 1,
+        "next_step": _next_step(window, status_line),
+    }
+
+
+def text(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> str:
+    """Not run; rule and evidence; what will not help; what still works; what to tell the user."""
+    return " ".join(
+        [
+            f"REFUSED: {call.tool} was not run.",
+            _why(window, ruling),
+            _NO_HELP,
+            f"Still working: {', '.join(ALWAYS_ALLOWED)}.",
+            _next_step(window, status_line),
+        ]
+    )
+
+
+def _why(window: Window, ruling: Ruling) -> str:
+    breaker = window.breaker
+    if breaker.state is BreakerState.HALF_OPEN:
+        return "Rule R1: after the reset one test at a time may run, and that test is running now."
+    reds = breaker.reds[-3:]
+    shown = "; ".join(_short(f"{red.test} {red.verdict}: {red.message}", 80 if len(reds) < 3 else 55) for red in reds)
+    return f"Rule {ruling.rule}: {breaker.consecutive} red tests in a row on this project (incident {breaker.incident}): {shown}."
+
+
+def _next_step(window: Window, status_line: str) -> str:
+    if window.breaker.state is BreakerState.HALF_OPEN:
+        return "Wait for the running test: call status, then go on."
+    return (
+        f"Stop now and tell the user: 'Testing is stopped by incident {window.breaker.incident}; "
+        f"please look at it with: {status_line}'."
+    )
+
+
+def _short(message: str, width: int) -> str:
+    """One line of at most ``width`` characters, and few words however it is written."""
+    line = " ".join(message.split()[:10])
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,126 @@
+"""What a finished attempt shows: facts in, verdict and failure out.
+
+A verdict is the server's own; nothing an agent says takes part in it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_e2e.model.jobs import ExitRecord
+from mcp_e2e.model.runs import Failure, FailureKind, Verdict
+from mcp_e2e.model.work import Artifact, Collected, PromptFacts
+
+_NOISE = (
+    (re.compile(r"\x1b\[[0-9;]*[A-Za-z]"), ""),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I), "<id>"),
+    (re.compile(r"0x[0-9a-f]+", re.I), "<addr>"),
+    (re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.+-]+){2,}"), "<path>"),
+    (re.compile(r"\b\d+(?:\.\d+)?\s?(?:ms|s|sec|seconds|MiB|GiB|MB|GB|%)?\b"), "<n>"),
+)
+_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError|CUDA error: out|std::bad_alloc", re.I)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: Verdict
+    failure: Failure | None = None
+
+
+def signature(test: str, kind: str, message: str) -> str:
+    """Equal for equal causes: ids, addresses, paths and numbers are blanked; quoted values stay, a new one is news."""
+    pieces = re.split(r"('[^'\n]{0,80}')", message)
+    blanked = [piece if at % 2 else _without_noise(piece) for at, piece in enumerate(pieces)]
+    return f"{test}|{kind}|{' '.join(''.join(blanked).split())[:200]}"
+
+
+def _without_noise(text: str) -> str:
+    for pattern, blank in _NOISE:
+        text = pattern.sub(blank, text)
+    return text
+
+
+def failed(test: str, verdict: Verdict, kind: FailureKind, message: str) -> Judgement:
+    return Judgement(verdict, Failure(kind, message, signature(test, kind, message)))
+
+
+def of_command(test: str, exit_record: ExitRecord, log_tail: str) -> Judgement:
+    """Exit 0 is a pass; anything else is red, told apart by how the process ended."""
+    match exit_record.reason:
+        case "timeout":
+            message = f"still running after its time limit ({exit_record.duration_s:.0f} s); its process tree was ended"
+            return failed(test, Verdict.TIMED_OUT, "timeout", message)
+        case "stopped":
+            return failed(test, Verdict.CANCELLED, "cancelled", "stopped before it ended")
+        case "exec_failed":
+            return failed(test, Verdict.ERRORED, "execution_error", exit_record.error or "could not be started")
+    if exit_record.exit_code == 0:
+        return Judgement(Verdict.PASSED)
+    cause = _last_words(log_tail)
+    if exit_record.signal is not None:
+        message = f"ended by signal {exit_record.signal}{cause}"
+        return failed(test, Verdict.ERRORED, "execution_error", message)
+    kind: FailureKind = "out_of_memory" if _OUT_OF_MEMORY.search(log_tail) else "assertion"
+    return failed(test, Verdict.FAILED, kind, f"exit code {exit_record.exit_code}{cause}")
+
+
+def _last_words(log_tail: str) -> str:
+    """The line that most likely names the cause: the last one with an error word in it, else the last one."""
+    lines = [line.strip() for line in log_tail.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"\b(error|failed|assert\w*|exception|fatal)\b", line, re.I)]
+    chosen = (telling or lines)[-1:]
+    return f": {chosen[0][:200]}" if chosen else ""
+
+
+def of_prompt(test: str, facts: PromptFacts, collected: Collected, expect: Mapping[str, Any]) -> Judgement:
+    """A workflow's verdict from ComfyUI's history and the collected files.
+
+    ``expect`` holds the configured expectations. An answer from the cache is no pass: nothing was tested.
+    """
+    if facts.status == "interrupted":
+        return failed(test, Verdict.CANCELLED, "cancelled", "the prompt was interrupted")
+    if facts.status == "error":
+        return _node_error(test, facts)
+    if facts.from_cache:
+        return failed(test, Verdict.FAILED, "cached", "ComfyUI answered from its cache: nothing was executed")
+    if not collected.artifacts:
+        why = "; ".join(collected.problems) or "the workflow ended without any output file"
+        return failed(test, Verdict.FAILED, "no_output", why)
+    problems = [*collected.problems, *_unmet(collected.artifacts, expect)]
+    if problems:
+        return failed(test, Verdict.FAILED, "assertion", "; ".join(problems))
+    return Judgement(Verdict.PASSED)
+
+
+def _node_error(test: str, facts: PromptFacts) -> Judgement:
+    error = facts.error
+    if error is None:
+        return failed(test, Verdict.ERRORED, "execution_error", "ComfyUI reported an error without saying which")
+    words = " ".join(error.message.split())
+    text = f"node {error.node} ({error.node_class}): {error.exception}: {words}"
+    kind: FailureKind = "out_of_memory" if _OUT_OF_MEMORY.search(text) else "execution_error"
+    return failed(test, Verdict.FAILED, kind, text[:500])
+
+
+def _unmet(artifacts: Sequence[Artifact], expect: Mapping[str, Any]) -> list[str]:
+    images = [artifact for artifact in artifacts if artifact.image is not None]
+    problems = []
+    wanted = expect.get("images")
+    if wanted is not None and len(images) != wanted:
+        problems.append(f"{len(images)} images instead of {wanted}")
+    for artifact in images:
+        image = artifact.image
+        assert image is not None
+        for side in ("width", "height"):
+            least = expect.get(f"min_{side}")
+            if least is not None and getattr(image, side) < least:
+                problems.append(f"{artifact.name} has {side} {getattr(image, side)}, at least {least} expected")
+        if expect.get("not_blank") and image.blank:
+            problems.append(f"{artifact.name} is blank: every pixel has one colour")
+    return problems
+
+
+def of_lost(test: str, why: str) -> Judgement:
+    """The service or the machine died under the attempt: no red, and run once more by itself."""
+    return failed(test, Verdict.LOST, "service_died", why)

@@ -1,0 +1,141 @@
+"""What the SIMULATED ComfyUI refuses: the checks of a posted graph, in the forms the real API answers with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_e2e.demo.simulated_nodes import NODES, NodeClass
+
+Graph = Mapping[str, Mapping[str, Any]]
+
+
+class Rejected(Exception):
+    """The whole prompt is refused; ``body`` is the answer's JSON (status 400)."""
+
+    def __init__(self, kind: str, message: str, details: str = "", node_errors: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        error = {"type": kind, "message": message, "details": details, "extra_info": {}}
+        self.body = {"error": error, "node_errors": node_errors or {}}
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The output nodes that will run, and the complaints about branches that will not."""
+
+    outputs: list[str]
+    node_errors: dict[str, Any]
+
+
+def is_link(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def links(node: Mapping[str, Any]) -> list[str]:
+    return [value[0] for value in node.get("inputs", {}).values() if is_link(value)]
+
+
+def validate(prompt: object) -> Accepted:
+    """Refuse or accept a graph; one bad branch beside a good one is dropped, as the real server does."""
+    if not isinstance(prompt, dict):
+        raise Rejected("invalid_prompt", "The prompt is not an object of nodes.")
+    for node, body in prompt.items():
+        if not isinstance(body, dict) or "class_type" not in body:
+            raise Rejected("invalid_prompt", "A node has no class_type.", f"Node ID '#{node}'")
+        if body["class_type"] not in NODES:
+            raise Rejected("invalid_prompt", f"Node class {body['class_type']} does not exist.", f"Node ID '#{node}'")
+    outputs = [node for node, body in prompt.items() if NODES[body["class_type"]].saves]
+    if not outputs:
+        raise Rejected("prompt_no_outputs", "The prompt has no outputs.")
+    return _by_branch(prompt, outputs)
+
+
+def _by_branch(graph: Graph, outputs: list[str]) -> Accepted:
+    errors: dict[str, Any] = {}
+    good = []
+    for output in outputs:
+        branch = upstream(graph, output)
+        complaints = {node: found for node in branch if (found := _complaints(graph, node))}
+        for node, found in complaints.items():
+            about = {"errors": found, "dependent_outputs": [], "class_type": graph[node]["class_type"]}
+            errors.setdefault(node, about)["dependent_outputs"].append(output)
+        if not complaints:
+            good.append(output)
+    if not good:
+        raise Rejected("prompt_outputs_failed_validation", "The prompt's outputs failed validation.", "", errors)
+    return Accepted(good, errors)
+
+
+def upstream(graph: Graph, output: str) -> list[str]:
+    """``output`` and all that feeds it, feeders first. Raises ``Rejected`` for a cycle."""
+    order: list[str] = []
+    path: set[str] = set()
+
+    def visit(node: str) -> None:
+        if node in order or node not in graph:
+            return
+        if node in path:
+            raise Rejected("dependency_cycle", "The nodes form a cycle.", f"Node ID '#{node}'")
+        path.add(node)
+        for feeder in links(graph[node]):
+            visit(feeder)
+        path.discard(node)
+        order.append(node)
+
+    visit(output)
+    return order
+
+
+def _complaints(graph: Graph, node: str) -> list[dict[str, Any]]:
+    node_class = NODES[graph[node]["class_type"]]
+    given = graph[node].get("inputs", {})
+    found = []
+    for name, config in (*node_class.required.items(), *node_class.optional.items()):
+        if name in given:
+            complaint = _judge(graph, name, config, given[name])
+        elif name in node_class.required:
+            complaint = _complaint("required_input_missing", "A required input is missing", name, {"input_name": name})
+        else:
+            complaint = None
+        if complaint:
+            found.append(complaint)
+    return found
+
+
+def _judge(graph: Graph, name: str, config: list[Any], value: Any) -> dict[str, Any] | None:
+    about = {"input_name": name, "input_config": config, "received_value": value}
+    wanted = config[0]
+    if is_link(value):
+        feeder = NODES[graph[value[0]]["class_type"]] if value[0] in graph else None
+        if feeder is None:
+            return _complaint("exception_during_validation", "The linked node is missing", f"{value[0]!r}", {})
+        if _slot(feeder, value[1]) != wanted:
+            return _complaint("return_type_mismatch", "The linked output has another type", name, about)
+        return None
+    if isinstance(wanted, list):
+        ok = value in wanted
+        return None if ok else _complaint("value_not_in_list", "Value not in list", f"{name}: {value!r}", about)
+    if wanted not in ("INT", "FLOAT", "STRING"):
+        return _complaint("invalid_input_type", f"{wanted} must be linked", name, about)
+    return _number(name, wanted, config[1], value, about) if wanted != "STRING" else None
+
+
+def _slot(feeder: NodeClass, slot: Any) -> str | None:
+    return feeder.gives[slot] if isinstance(slot, int) and 0 <= slot < len(feeder.gives) else None
+
+
+def _number(
+    name: str, kind: str, limits: Mapping[str, Any], value: Any, about: dict[str, Any]
+) -> dict[str, Any] | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return _complaint("invalid_input_type", f"Not a {kind}", f"{name}: {value!r}", about)
+    if number < limits.get("min", number):
+        return _complaint("value_smaller_than_min", f"Value {value} is below {limits['min']}", name, about)
+    if number > limits.get("max", number):
+        return _complaint("value_bigger_than_max", f"Value {value} is above {limits['max']}", name, about)
+    return None
+
+
+def _complaint(kind: str, message: str, details: str, extra: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "message": message, "details": details, "extra_info": extra}

@@ -1,0 +1,71 @@
+"""From a call to an answer: parse, one use-case, translate. Whatever happens, the answer fits the tool's output schema.
+
+A failing verdict is an answer like any other. ``is_error`` marks calls that did not do their work: wrong arguments,
+refusals, anticipated failures, and defects of ours (logged with their traceback, never shown).
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.types import CallToolResult, TextContent
+
+from mcp_e2e.entrypoints.mcp_handlers import Visit
+from mcp_e2e.entrypoints.mcp_schemas import fits, output_schema
+from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp_usage import example, find, parse
+from mcp_e2e.errors import E2EError, Refused, UsageError
+from mcp_e2e.formats.text import clip, plain
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 45.0
+_PATIENCE_BY_CLIENT = {
+    "claude-code": 240.0,  # no request limit worth the name, idle limit of minutes that progress resets
+    "Visual Studio Code": 240.0,  # waits without a limit; over HTTP 300 s
+    "Visual Studio Code - Insiders": 240.0,
+}
+
+
+def patience(client: str) -> float:
+    """Seconds a call may wait when it does not say: most clients give up at 60."""
+    return _PATIENCE_BY_CLIENT.get(client, PATIENCE_S)
+
+
+async def call(name: str, arguments: Mapping[str, Any] | None, at: Visit) -> CallToolResult:
+    """Do one tool call; never raises (cancellation aside)."""
+    try:
+        tool = find(name)
+        answer = await tool.run(at, parse(tool, arguments))
+    except E2EError as error:
+        return failed(name, error)
+    except Exception:
+        logger.exception("tool %s failed", name)
+        return failed(name, E2EError(f"{name} failed inside the server; the log on its stderr says where."))
+    shown = clip(answer.shown())
+    return _result(shown, plain(shown))
+
+
+def failed(name: str, error: E2EError) -> CallToolResult:
+    """An anticipated failure or a refusal as the result of tool ``name``."""
+    facts = {"next_step": error.advice} | error.facts
+    if isinstance(error, Refused):
+        said = {"refused": True, "message": error.message} | _fitting(name, facts) | {"code": error.code}
+        return _result(clip(said), error.text, is_error=True)
+    if isinstance(error, UsageError) and name in TOOLS:
+        facts.setdefault("example", example(TOOLS[name]))
+    head = {"code": error.code, "message": error.message, "remedy": error.advice}
+    said = head | {key: value for key, value in _fitting(name, facts).items() if value is not None} | head
+    shown = clip(said)
+    spoken = {key: value for key, value in shown.items() if key != "remedy" or value != shown["next_step"]}
+    return _result(shown, plain(spoken), is_error=True)
+
+
+def _fitting(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts; one that the answer's schema knows under another type goes by its name and an underscore."""
+    known = output_schema(TOOLS[name].answer)["properties"] if name in TOOLS else {}
+    return {key if key not in known or fits(value, known[key]) else f"{key}_": value for key, value in facts.items()}
+
+
+def _result(shown: dict[str, Any], text: str, *, is_error: bool = False) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=text)], structured_content=shown, is_error=is_error)

@@ -1,0 +1,126 @@
+"""The MCP server ``e2e``: which handler answers what. Both protocol eras, any transport; no decision is taken here."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from mcp import types
+from mcp.server import ServerRequestContext
+from mcp.server.caching import CacheHint
+from mcp.server.lowlevel import Server
+
+from mcp_e2e import __version__
+from mcp_e2e.bootstrap import App, Options, open_app
+from mcp_e2e.entrypoints import mcp_prompts, mcp_resources
+from mcp_e2e.entrypoints.mcp_calls import call, patience
+from mcp_e2e.entrypoints.mcp_handlers import Visit
+from mcp_e2e.entrypoints.mcp_progress import heartbeat
+from mcp_e2e.entrypoints.mcp_stdio import log_to_stderr, run_stdio
+from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.model.runs import Caller
+
+INSTRUCTIONS = """\
+Runs this project's slow end-to-end tests (ComfyUI workflows, web apps: all listed in mcp-e2e.toml) on a service that \
+stays alive between tests. Use it instead of starting ComfyUI or long tests in a terminal. Unit tests and quick \
+commands: your own terminal; safe_exec is for commands that are slow, may hang or must survive.
+Order: plan_run, then run_test and checkpoint per slot, then report. Every reply has next_step: do that. New \
+conversation or lost context: status.
+running, starting, queued are no failures. Repeat the same call: it joins the same work and hands over the verdict. \
+Never start that work elsewhere.
+A failed test is a normal reply. Read failure and evidence, change something, run it again. One retry on unchanged \
+files is free, the next is refused. The server's verdict stands; you cannot record success over it.
+Do not restart a healthy service. To load changed service code: stop_session, then start_session.
+Three red tests in a row stop all work for every agent here until a person clears it. Then other arguments, tools, \
+shells or waiting do not help: tell the user the sentence in the refusal and stop. For a suite that may be broken \
+start with plan_run(mode="survey").
+Never kill the service by name, delete the state folder, or edit limits in mcp-e2e.toml to pass a refusal.
+"""
+
+_CACHED = CacheHint(ttl_ms=3_600_000, scope="public")
+_NAME_CHARS = 60
+
+Context = ServerRequestContext[App, Any]
+Lifespan = Callable[["Server[App]"], AbstractAsyncContextManager[App]]
+
+
+def caller_of(ctx: Context) -> Caller:
+    """Who asks: the client by the name it gives, served by this process."""
+    base = ctx.lifespan_context.caller
+    params = ctx.session.client_params
+    said = params.client_info.name if params else ""
+    name = "".join(char for char in said if char.isprintable()).strip()[:_NAME_CHARS]
+    return replace(base, name=name or base.name, pid=os.getpid())
+
+
+async def _list_tools(_: Context, __: Any) -> types.ListToolsResult:
+    return types.ListToolsResult(tools=[tool.listed() for tool in TOOLS.values()])
+
+
+async def _call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    caller = caller_of(ctx)
+
+    async def send(value: float, message: str) -> None:
+        await ctx.session.report_progress(value, None, message)
+
+    async with heartbeat(send, params.name) as progress:
+        visit = Visit(ctx.lifespan_context, caller, patience(caller.name), progress)
+        return await call(params.name, params.arguments, visit)
+
+
+async def _list_resources(_: Context, __: Any) -> types.ListResourcesResult:
+    return types.ListResourcesResult(resources=mcp_resources.resources())
+
+
+async def _list_templates(_: Context, __: Any) -> types.ListResourceTemplatesResult:
+    return types.ListResourceTemplatesResult(resource_templates=mcp_resources.templates())
+
+
+async def _read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    return await mcp_resources.read(ctx.lifespan_context, caller_of(ctx), params.uri)
+
+
+async def _list_prompts(_: Context, __: Any) -> types.ListPromptsResult:
+    return types.ListPromptsResult(prompts=[template.listed() for template in mcp_prompts.templates().values()])
+
+
+async def _get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    return mcp_prompts.get(params.name, params.arguments)
+
+
+def build_server(lifespan: Lifespan) -> Server[App]:
+    """The server; ``lifespan`` opens the App, once per process."""
+    return Server(
+        "e2e",
+        title="End-to-end tests",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        cache_hints={"tools/list": _CACHED, "prompts/list": _CACHED, "resources/templates/list": _CACHED},
+        lifespan=lifespan,
+        on_list_tools=_list_tools,
+        on_call_tool=_call_tool,
+        on_list_resources=_list_resources,
+        on_list_resource_templates=_list_templates,
+        on_read_resource=_read_resource,
+        on_list_prompts=_list_prompts,
+        on_get_prompt=_get_prompt,
+    )
+
+
+def opens(options: Options, environ: Mapping[str, str]) -> Lifespan:
+    """A lifespan that opens the App for one project."""
+
+    @asynccontextmanager
+    async def lifespan(_: Server[App]) -> AsyncIterator[App]:
+        async with open_app(options, environ, client_name="mcp", door="mcp", settles=True) as app:
+            yield app
+
+    return lifespan
+
+
+async def serve(options: Options, environ: Mapping[str, str]) -> None:
+    """Serve on stdin and stdout until the client leaves or a signal comes; then the process ends, and never returns."""
+    log_to_stderr(sys.stderr)
+    await run_stdio(build_server(opens(options, environ)))

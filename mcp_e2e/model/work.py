@@ -1,0 +1,116 @@
+"""What a service was asked to do and what it was seen to do: readiness, prompts, output files, artifacts."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What counts as ready for a service. Nothing set: its port accepts connections (``comfyui`` has its own rule)."""
+
+    http: str | None = None  # a path, e.g. "/healthz": ready when the status is below 500 and not 404
+    tcp: bool = False
+    log: str | None = None  # regular expression
+    exec: tuple[str, ...] = ()
+
+
+class PromptState(StrEnum):
+    """Where a prompt stands on its server."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"  # it has a history entry: success, error or interrupted
+    UNKNOWN = "unknown"  # never arrived, was dequeued, or the server has restarted since
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The server's one queue, all clients together; ``pending`` is in the order in which it will run."""
+
+    running: tuple[str, ...]
+    pending: tuple[str, ...]
+
+    def ahead(self, prompt_id: str) -> int:
+        """How many prompts run before this one; 0 when it runs or is not queued."""
+        return self.pending.index(prompt_id) + len(self.running) if prompt_id in self.pending else 0
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file that a node reported, as the server names it; ``type`` is output, temp or input."""
+
+    node: str
+    filename: str
+    subfolder: str
+    type: str
+
+
+@dataclass(frozen=True)
+class NodeError:
+    """The node that raised and what it raised; ``traceback`` is the end of it, newest call last."""
+
+    node: str
+    node_class: str
+    exception: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class PromptFacts:
+    """How a prompt ended, from its history entry. Times are the server's clock in ms since the epoch.
+
+    ``executed`` on success: the nodes its outputs need that did not come from the cache (a lazy branch that was never
+    asked for is counted too). Otherwise: what the server listed as finished.
+    """
+
+    prompt_id: str
+    status: Literal["success", "error", "interrupted"]
+    executed: tuple[str, ...]
+    cached: tuple[str, ...]
+    outputs: tuple[OutputFile, ...] = ()
+    output_nodes: tuple[str, ...] = ()
+    error: NodeError | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+
+    @property
+    def from_cache(self) -> bool:
+        """It ended well but no output node ran: every file it names is from an earlier prompt."""
+        return self.status == "success" and not set(self.output_nodes) - set(self.cached)
+
+    @property
+    def fresh_outputs(self) -> tuple[OutputFile, ...]:
+        """The files of output nodes that really ran this time."""
+        return tuple(file for file in self.outputs if file.node not in self.cached)
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Pixels, first frame. ``blank``: all one colour or wholly transparent; None: too large to decode here."""
+
+    width: int
+    height: int
+    blank: bool | None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One collected file; ``name`` is unique within its attempt, ``path`` absolute. ``image`` None: not an image."""
+
+    name: str
+    path: Path
+    sha256: str
+    bytes: int
+    content_type: str
+    image: ImageFacts | None = None
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was brought home from a prompt, and one sentence for every listed file that could not be."""
+
+    artifacts: tuple[Artifact, ...]
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,46 @@
+"""Which process is meant: boot id, pid and start ticks together, never a pid alone."""
+
+import functools
+import os
+
+from mcp_e2e.model.jobs import ProcessIdentity
+from mcp_e2e.process.keeping import facts
+
+
+@functools.cache
+def boot_id() -> str:
+    """Changes with every boot; empty where the system has none (then no identity is ever alive)."""
+    return facts.boot_id()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When the process was born, in the kernel's own unit; None when there is none or it is not ours to see."""
+    born = facts.birth(pid)
+    return born.ticks if born else None
+
+
+def identity(pid: int) -> ProcessIdentity | None:
+    """None when no such process exists or only its zombie is left."""
+    born = facts.birth(pid)
+    return None if born is None or born.dead else ProcessIdentity(boot_id(), pid, born.ticks)
+
+
+def own_identity() -> ProcessIdentity:
+    return identity(os.getpid()) or ProcessIdentity(boot_id(), os.getpid(), 0)
+
+
+def is_alive(process: ProcessIdentity) -> bool:
+    """Whether exactly this process lives; a zombie, a reused pid and another boot are dead."""
+    return bool(process.boot_id) and identity(process.pid) == process
+
+
+def send_signal(process: ProcessIdentity, number: int) -> bool:
+    """Signals exactly this process (pidfd on Linux); False when it is gone. Raises PermissionError."""
+    return process.boot_id == boot_id() and facts.send(process.pid, process.start_ticks, number)
+
+
+def descendants(process: ProcessIdentity) -> list[ProcessIdentity]:
+    """Living processes below it; those whose parents died are not found this way."""
+    if not is_alive(process):
+        return []
+    return [ProcessIdentity(boot_id(), pid, born.ticks) for pid, born in facts.descendants(process.pid).items()]

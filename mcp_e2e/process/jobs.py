@@ -1,0 +1,144 @@
+"""Jobs from the outside: start one, look at it, wait for it, end it. The keeper does the rest."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import anyio.to_thread
+
+from mcp_e2e.errors import LaunchError, Unsupported
+from mcp_e2e.model.jobs import Job, JobSpec, ProcessIdentity
+from mcp_e2e.process.identity import is_alive
+from mcp_e2e.process.locks import FileLock
+from mcp_e2e.process.records import list_jobs, look, stored_spec
+from mcp_e2e.process.stop import ask_to_stop, stop
+
+ACK_S = 30.0  # for a busy machine; a keeper answers within some 30 ms
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_KEEPER = Path(__file__).with_name("keeper.py")
+
+
+def new_job_id() -> str:
+    """``j-`` and 12 letters: 8 of the time in milliseconds, so that ids sort by age, and 4 at random."""
+    now = int(time.time() * 1000)
+    return "j-" + _base32(now, 8) + _base32(secrets.randbits(20), 4)
+
+
+async def launch(jobs_dir: Path, spec: JobSpec) -> Job:
+    """Starts the job and answers when its program has been executed, not when it is ready.
+
+    Not cut short by cancellation. Raises LaunchError naming the program and the system's reason (the exit record
+    exists by then), also for an id that is taken; Unsupported on Windows.
+    """
+    await anyio.to_thread.run_sync(_launch, jobs_dir, spec)
+    return look(jobs_dir, spec.id)
+
+
+async def wait(jobs_dir: Path, job_id: str, timeout_s: float) -> Job:
+    """Until the job has ended or ``timeout_s`` is over, whichever comes first; raises NotFound."""
+    end, pause = time.monotonic() + timeout_s, 0.02
+    while (job := look(jobs_dir, job_id)).live and (left := end - time.monotonic()) > 0:
+        if job.keeper is not None and await _keeper_ended(job.keeper, left):
+            continue
+        await anyio.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.2)
+    return job
+
+
+async def _keeper_ended(keeper: ProcessIdentity, timeout_s: float) -> bool:
+    """False when it lives on, is long gone, or cannot be watched here: then look again a little later."""
+    try:
+        handle = os.pidfd_open(keeper.pid)
+    except (AttributeError, OSError):
+        return False
+    try:
+        if not is_alive(keeper):
+            return False
+        with anyio.move_on_after(timeout_s):
+            await anyio.wait_readable(handle)
+            return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _launch(jobs_dir: Path, spec: JobSpec) -> None:
+    if sys.platform == "win32":
+        raise Unsupported("starting jobs is not supported on Windows yet")
+    lock = _prepare(jobs_dir, spec)
+    folder = jobs_dir / spec.id
+    try:
+        answer = _ask_keeper(folder, spec, lock)
+    finally:
+        os.close(lock)
+    if not answer.get("ok"):
+        _refuse(folder, spec, answer)
+
+
+def _prepare(jobs_dir: Path, spec: JobSpec) -> int:
+    """The job's folder, visible only when whole and locked; answers the held lock."""
+    jobs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = jobs_dir / f".new-{spec.id}-{secrets.token_hex(4)}"
+    new.mkdir(mode=0o700)
+    (new / "spec.json").write_text(json.dumps(stored_spec(spec, time.time())), "ascii")
+    lock = FileLock(new / "lock")
+    lock.try_acquire()
+    try:
+        new.rename(jobs_dir / spec.id)
+    except OSError as error:
+        lock.release()
+        for file in new.iterdir():
+            file.unlink()
+        new.rmdir()
+        raise LaunchError(f"job {spec.id} exists already", remedy="Take a new job id.", job=spec.id) from error
+    return lock.detach()
+
+
+def _ask_keeper(folder: Path, spec: JobSpec, lock: int) -> Mapping[str, Any]:
+    """Starts the keeper and returns its answer; an empty one when it died or was silent for ``ACK_S``."""
+    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    message = json.dumps({"env": dict(spec.env)}).encode("ascii")
+    with (folder / "keeper.err").open("wb") as errors:
+        keeper = subprocess.Popen(
+            [python, "-I", "-S", str(_KEEPER), str(folder.absolute()), str(lock)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            pass_fds=[lock],
+            start_new_session=True,
+            cwd="/",
+            env={name: value for name, value in os.environ.items() if name == "LANG" or name.startswith("LC_")},
+        )
+    try:
+        said = keeper.communicate(message, timeout=ACK_S)[0]
+    except subprocess.TimeoutExpired:
+        ask_to_stop(folder)
+        keeper.kill()
+        keeper.communicate()
+        return {}
+    return json.loads(said) if said.endswith(b"\n") else {}
+
+
+def _refuse(folder: Path, spec: JobSpec, answer: Mapping[str, Any]) -> NoReturn:
+    if answer.get("error") == "exec":
+        raise LaunchError(f"cannot start {spec.argv[0]!r}: {answer['message']}", job=spec.id, program=spec.argv[0])
+    told = answer.get("message") or (folder / "keeper.err").read_text("utf-8", "replace").strip()[-500:]
+    raise LaunchError(
+        f"the keeper of {spec.argv[0]!r} did not start it: {told or 'no answer'}",
+        remedy=f"Read {folder / 'keeper.err'}, then call again.",
+        job=spec.id,
+    )
+
+
+def _base32(number: int, width: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(width)))
+
+
+__all__ = ["launch", "list_jobs", "look", "new_job_id", "stop", "wait"]

@@ -1,0 +1,17 @@
+"""The keeper program: owns the process tree of one job and outlives whoever started it.
+
+``python -I -S keeper.py JOBDIR [LOCKFD]``; standard library only, nothing of mcp_e2e but the folder ``keeping`` beside
+it. stdin: one JSON object ``{"env": {...}}``, the child's whole environment, never written to disk. stdout: one JSON
+line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec", "message": "..."}``, then nothing more.
+``LOCKFD`` is the job's lock, already held by the launcher, so that no moment exists in which nobody holds it.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    # appended, not put first: no file of ours can ever shadow the standard library
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    from keeping.program import main  # type: ignore[import-not-found,unused-ignore]
+
+    main(sys.argv)

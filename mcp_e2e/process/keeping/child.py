@@ -1,0 +1,105 @@
+"""Starting the job's process: forked, recorded, and only then allowed to run anything."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+from .quiet import TYPE_CHECKING, quietly
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
+else:
+    import _signal as signal
+
+NOT_ADMITTED = 125  # the gate closed without a word: the keeper died or could not record the process
+EXEC_FAILED = 127
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def become_subreaper() -> None:
+    """Orphans of the tree come to us instead of to process 1; the name keeps ``pkill python`` from meaning us."""
+    if _libc is not None:
+        _libc.prctl(36, 1, 0, 0, 0)
+        _libc.prctl(15, b"mcp-e2e-keeper", 0, 0, 0)
+
+
+class Program:
+    def __init__(self, argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> None:
+        self.argv, self.cwd, self.env = argv, cwd, env
+
+
+def start(
+    program: Program, outputs: tuple[int, int], *, bound: bool, record: Callable[[int], None]
+) -> tuple[int, str | None]:
+    """Answers pid and why the program could not be executed (None: it runs).
+
+    ``record(pid)`` must put the process on disk; when it raises OSError nothing is executed. ``bound``: on Linux the
+    process is killed with the keeper, whose pipes it needs. Raises OSError when the machine allows no more processes.
+    """
+    gate, gate_end = os.pipe()
+    failure, failure_end = os.pipe()
+    keeper = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(gate_end)
+        _become(program, outputs, gate, failure_end, keeper if bound else None)
+    os.close(gate)
+    os.close(failure_end)
+    error: str | None = None
+    try:
+        record(pid)
+        os.write(gate_end, b"G")
+    except BrokenPipeError:
+        pass  # killed at the gate: its exit status tells
+    except OSError as full:
+        error = f"its process could not be recorded: {full.strerror}"
+    finally:
+        os.close(gate_end)
+    told = _read_all(failure)
+    return pid, error or told or None
+
+
+def _read_all(fd: int) -> str:
+    data = b""
+    while chunk := os.read(fd, 4096):
+        data += chunk
+    os.close(fd)
+    return data.decode("utf-8", "replace")
+
+
+def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int, keeper: int | None) -> NoReturn:
+    what = "a session of its own"
+    try:
+        os.setsid()
+        _default_signals()
+        if keeper is not None and _libc is not None:
+            _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != keeper:
+                os._exit(NOT_ADMITTED)
+        if os.read(gate, 1) != b"G":
+            os._exit(NOT_ADMITTED)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(outputs[0], 1)
+        os.dup2(outputs[1], 2)
+        what = f"working directory {program.cwd!r}"
+        os.chdir(program.cwd)
+        what = repr(program.argv[0])
+        os.execvpe(program.argv[0], list(program.argv), dict(program.env))
+    except OSError as error:
+        os.write(failure, f"{error.strerror}: {what}".encode(errors="backslashreplace"))
+    except BaseException as error:
+        os.write(failure, f"{error!r}: {what}".encode(errors="backslashreplace"))
+    finally:
+        os._exit(EXEC_FAILED)
+
+
+def _default_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with quietly(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])

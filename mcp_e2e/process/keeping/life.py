@@ -1,0 +1,206 @@
+"""One job from its first process to its exit record: lives, restarts, time limit, stop."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import child, facts, files
+from .backoff import Backoff
+from .capture import Direct, Pipes
+from .events import Events
+from .quiet import TYPE_CHECKING
+from .tree import Tree
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping
+    from typing import Any
+else:
+    import _signal as signal
+
+DRAIN_S = 0.2  # after the main process: for output still in the pipe and for children that are about to end
+LIVES_KEPT = 50
+Ladder = list[tuple[float, tuple[int, ...]]]  # seconds to wait after each rung's signals
+
+
+def identity(pid: int) -> dict[str, Any] | None:
+    born = facts.birth(pid)
+    return {"boot_id": facts.boot_id(), "pid": pid, "start_ticks": born.ticks} if born else None
+
+
+class Life:
+    """One generation, watched until its whole tree is gone; ``reason`` is set when it did not end by itself."""
+
+    def __init__(self, spec: Mapping[str, Any], events: Events, tree: Tree, output: Pipes | Direct) -> None:
+        self._spec, self._events, self._tree, self._output = spec, events, tree, output
+        self.reason: str | None = None
+        self.escalated = False
+        self._ladder: Ladder = []
+        self._next_rung = 0.0
+        self._dead_since: float | None = None
+
+    def watch(self, deadline: float | None, stopping: Callable[[], None]) -> dict[str, Any]:
+        """Returns the end of this life as fields of the exit record."""
+        while not self._over(now := time.monotonic()):
+            if self.reason is None and self._tree.status is None:
+                if self._events.down:
+                    self.reason = "stopped"
+                elif deadline is not None and now >= deadline:
+                    self.reason = "timeout"
+                if self.reason:
+                    stopping()
+                    self._ladder = self._rungs()
+            if self._ladder and now >= self._next_rung:
+                self._climb(now)
+            for fd in self._events.wait(self._output.fds, self._next_timer(now, deadline)):
+                self._output.read(fd)
+        strays, survivors = self._tree.kill_rest()
+        return {**self._output.finish(), **self._result(), "strays": strays, "error": _stuck(survivors)}
+
+    def _rungs(self) -> Ladder:
+        grace = self._spec["stop_grace_s"]
+        if self._spec["kind"] == "service":
+            return [(grace, (signal.SIGTERM, signal.SIGCONT)), (DRAIN_S, (signal.SIGKILL,))]
+        hard: Ladder = [(2.0, (signal.SIGTERM, signal.SIGCONT)), (DRAIN_S, (signal.SIGKILL,))]
+        return [(1.0, (signal.SIGINT, signal.SIGCONT)), *hard]
+
+    def _climb(self, now: float) -> None:
+        pause, numbers = self._ladder.pop(0)
+        self._next_rung = now + pause
+        self.escalated = self.escalated or signal.SIGKILL in numbers
+        self._tree.signal(*numbers)
+
+    def _over(self, now: float) -> bool:
+        """The tree is gone and its output read, or the time left to what the main process left behind is up."""
+        self._tree.reap()
+        if self._tree.status is None:
+            return False
+        self._dead_since = now if self._dead_since is None else self._dead_since
+        give_up = self._dead_since + DRAIN_S
+        if self._tree.gone:
+            return not self._output.fds or now >= give_up
+        # a stop gives its grace to the whole tree, not only to the main process
+        return not self._ladder and now >= max(give_up, self._next_rung)
+
+    def _next_timer(self, now: float, deadline: float | None) -> float | None:
+        times = [self._next_rung] if self.reason else []
+        if self._dead_since is not None:
+            times.append(self._dead_since + DRAIN_S)
+        elif deadline is not None:
+            times.append(deadline)
+        return min((time for time in times if time > now), default=None)
+
+    def _result(self) -> dict[str, Any]:
+        if self._tree.status is None:
+            return {"exit_code": None, "signal": None}
+        code = os.waitstatus_to_exitcode(self._tree.status)
+        return {"exit_code": None if code < 0 else code, "signal": -code if code < 0 else None}
+
+
+def _stuck(pids: list[int]) -> str | None:
+    return f"could not be killed: {', '.join(map(str, pids))}" if pids else None
+
+
+class Keeper:
+    """The job as a whole; ``state`` is what ``state.json`` holds."""
+
+    def __init__(self, spec: Mapping[str, Any], env: Mapping[str, str], events: Events) -> None:
+        self._spec, self._env, self._events = spec, env, events
+        self._backoff = Backoff(spec["restart"])
+        self._began: tuple[float, float] | None = None  # wall clock, monotonic
+        self._lives: list[dict[str, Any]] = []
+        self._state: dict[str, Any] = {
+            "schema": 1,
+            "keeper": identity(os.getpid()),
+            "process": None,
+            "phase": "starting",
+            "generation": spec["first_generation"],
+            "lives": self._lives,
+            "retry_at": None,
+        }
+        files.put("state.json", self._state)
+
+    def run(self, running: Callable[[], None]) -> dict[str, Any]:
+        """The exit record; ``running`` is called when the first process has been executed."""
+        while True:
+            if self._events.check():
+                return self._record("stopped", {})
+            began = time.monotonic()
+            end = self._live(running)
+            reason = end.pop("reason") or self._reason(end["exit_code"])
+            delay = None if reason else self._backoff.delay(time.monotonic(), time.monotonic() - began, _jitter())
+            if reason or delay is None:
+                return self._record(reason or "crash_loop", end)
+            self._rest(delay)
+            self._state["generation"] += 1
+
+    def _reason(self, code: int | None) -> str | None:
+        if self._spec["kind"] == "command":
+            return "exited"
+        return "stopped" if self._events.check() else self._backoff.end_reason(code)
+
+    def _rest(self, delay: float) -> None:
+        self._save(phase="backoff", process=None, retry_at=time.time() + delay)
+        until = time.monotonic() + delay
+        while not self._events.down and time.monotonic() < until:
+            self._events.wait([], until)
+
+    def _live(self, running: Callable[[], None]) -> dict[str, Any]:
+        service = self._spec["kind"] == "service"
+        try:
+            log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            life = _life(self._state["generation"], os.fstat(log).st_size)
+            output = Direct(log) if service else Pipes(log, merge=self._spec["merge_streams"])
+            pid, error = self._start(output, life, bound=not service)
+        except OSError as refused:
+            return {"reason": "exec_failed", "exit_code": None, "signal": None, "error": str(refused.strerror)}
+        output.handed_over()
+        started = time.monotonic()
+        tree = Tree(pid)
+        watcher = Life(self._spec, self._events, tree, output)
+        if error is None:
+            self._began = self._began or (life["started_at"], started)
+            self._save(phase="running")
+            running()
+        timeout = self._spec["timeout_s"]
+        end = watcher.watch(None if timeout is None else started + timeout, lambda: self._save(phase="stopping"))
+        life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
+        reason, error = ("exec_failed", error) if error else (watcher.reason, end["error"])
+        return {**end, "reason": reason, "error": error, "escalated": watcher.escalated}
+
+    def _start(self, output: Pipes | Direct, life: dict[str, Any], *, bound: bool) -> tuple[int, str | None]:
+        def record(pid: int) -> None:
+            self._lives.append(life)
+            del self._lives[:-LIVES_KEPT]
+            self._state |= {"phase": "starting", "process": identity(pid), "retry_at": None}
+            files.put("state.json", self._state)
+
+        spec = self._spec
+        program = child.Program(spec["argv"], spec["cwd"], self._env)
+        return child.start(program, (output.out, output.err), bound=bound, record=record)
+
+    def _save(self, **changes: Any) -> None:
+        """Not vital once the process runs: a full disk or a deleted folder must not end the keeper."""
+        self._state |= {"retry_at": None, **changes}
+        try:
+            files.put("state.json", self._state)
+        except OSError as error:
+            files.note(f"state not written: {error}")
+
+    def _record(self, reason: str, end: dict[str, Any]) -> dict[str, Any]:
+        self._save(phase="ended")
+        wall, mono = self._began or (time.time(), time.monotonic())
+        blank = {"exit_code": None, "signal": None, "strays": 0, "escalated": False, "log_dropped": 0, "error": None}
+        now = {"started_at": wall, "ended_at": time.time(), "duration_s": round(time.monotonic() - mono, 6)}
+        return {"stdout": None, "stderr": None, **blank, **end, "reason": reason, **now}
+
+
+def _life(generation: int, log_offset: int) -> dict[str, Any]:
+    """As ``model.jobs.Life``."""
+    began = {"generation": generation, "started_at": time.time(), "log_offset": log_offset}
+    return {**began, "ended_at": None, "exit_code": None, "signal": None}
+
+
+def _jitter() -> float:
+    return os.urandom(1)[0] / 255

@@ -1,0 +1,106 @@
+"""The keeper from its first instruction to its last."""
+
+# ruff: noqa: PTH110
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import child, files
+from .events import Events
+from .life import Keeper
+from .quiet import TYPE_CHECKING, dumps, loads, quietly
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+if sys.platform != "win32":
+    import fcntl
+
+
+class Refused(Exception):
+    """This keeper may not own the job: ``args`` are the ack's error and message."""
+
+
+def main(argv: Sequence[str]) -> NoReturn:
+    """Never returns; leaves at once after the exit record, so that a free lock follows it closely."""
+    _detach()
+    status = 1
+    try:
+        os.chdir(argv[1])
+        lock = _own(int(argv[2]) if len(argv) > 2 else None)
+        spec, env = _spec()
+        _keep(spec, env)
+        os.close(lock)
+        status = 0
+    except Refused as refusal:
+        _answer(error=refusal.args[0], message=refusal.args[1])
+    except Exception as error:
+        files.note(_trace())
+        _answer(error="spec", message=str(error))
+    os._exit(status)
+
+
+def _detach() -> None:
+    """A process of nobody: no kill by parent, group or session of the launcher finds it."""
+    with quietly(PermissionError):
+        os.setsid()
+    if os.fork():
+        os._exit(0)
+
+
+def _own(inherited: int | None) -> int:
+    """The lock, held until we end; the launcher took it before the folder became visible."""
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT, 0o600) if inherited is None else inherited
+    os.set_inheritable(lock, False)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Refused("locked", "another keeper owns this job") from None
+    if os.path.exists("state.json") or os.path.exists("exit.json"):
+        raise Refused("used", "this job has already run; a job folder is used once")
+    return lock
+
+
+def _spec() -> tuple[dict[str, Any], dict[str, str]]:
+    """What to run; the environment ends with end of file, so half a message starts nothing."""
+    data = b""
+    while chunk := os.read(0, 65536):
+        data += chunk
+    return files.read("spec.json"), loads(data.decode())["env"]
+
+
+def _keep(spec: dict[str, Any], env: dict[str, str]) -> None:
+    child.become_subreaper()
+    files.reserve_record()
+    keeper = Keeper(spec, env, Events())
+    record = keeper.run(lambda: _answer(ok=True))
+    files.record_exit(record)
+    if record["reason"] == "exec_failed":
+        _answer(error="exec", message=record["error"])
+    _answer(error="stopped", message="the job was stopped before it began")
+
+
+_answered = False
+
+
+def _answer(**fields: Any) -> None:
+    """The first answer counts; a launcher that is gone by now must not cost the job."""
+    global _answered  # noqa: PLW0603
+    if _answered:
+        return
+    _answered = True
+    with quietly(OSError):
+        os.write(1, dumps(fields).encode("ascii") + b"\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _trace() -> str:
+    import traceback  # noqa: PLC0415  slow to import and almost never needed
+
+    return traceback.format_exc()

@@ -1,0 +1,77 @@
+"""The processes below a keeper: reaping, signalling, and leaving none behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from . import facts
+from .quiet import TYPE_CHECKING, quietly
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal
+
+GIVE_UP_S = 10.0  # a process in uninterruptible sleep cannot be killed; we say so instead of waiting for ever
+
+
+class Tree:
+    """One main process, leader of its own session, and whatever it started."""
+
+    def __init__(self, main: int) -> None:
+        self.main = main
+        self.status: int | None = None  # wait status of the main process, once it is dead
+        self._childless = False
+
+    def reap(self) -> None:
+        """Collects every dead child: the main process and, on Linux, orphans that came to us."""
+        self._childless = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._childless = True
+                return
+            if pid == 0:
+                return
+            if pid == self.main:
+                self.status = status
+
+    @property
+    def gone(self) -> bool:
+        return self.status is not None and self._childless and (sys.platform == "linux" or not self._group_lives())
+
+    def signal(self, *numbers: int) -> None:
+        """To the group of the main process while its number is surely ours, else to each process that is left."""
+        if self.status is not None and sys.platform == "linux":
+            rest = facts.descendants(os.getpid())
+            for number in numbers:
+                for pid, born in rest.items():
+                    facts.send(pid, born.ticks, number)
+            return
+        for number in numbers:
+            with quietly(OSError):
+                os.killpg(self.main, number)
+
+    def kill_rest(self) -> tuple[int, list[int]]:
+        """How many had to be killed, and the pids that could not be; frozen first, so that none forks away."""
+        killed: set[tuple[int, int]] = set()
+        end = time.monotonic() + GIVE_UP_S
+        while not self.gone and time.monotonic() < end:
+            if sys.platform == "linux":
+                rest = facts.descendants(os.getpid())
+                killed |= {(pid, born.ticks) for pid, born in rest.items() if pid != self.main}
+            elif self._group_lives():
+                killed.add((self.main, 0))  # at least one; their number is not known here
+            self.signal(signal.SIGSTOP, signal.SIGKILL)
+            time.sleep(0.002)
+            self.reap()
+        return len(killed), [] if self.gone else sorted(facts.descendants(os.getpid()))
+
+    def _group_lives(self) -> bool:
+        with quietly(OSError):
+            os.killpg(self.main, 0)
+            return True
+        return False

@@ -1,0 +1,109 @@
+"""Questions about ports and addresses of this machine. Answers are facts of the moment, nothing is ever touched."""
+
+import contextlib
+import errno
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpx
+import psutil
+
+from mcp_e2e.model.jobs import ProcessIdentity
+from mcp_e2e.process.identity import descendants, is_alive
+
+_LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+
+
+@dataclass(frozen=True)
+class PortOwner:
+    pid: int
+    name: str
+    cmdline: tuple[str, ...]
+
+
+async def tcp_open(host: str, port: int, timeout: float) -> bool:
+    """Whether something accepts connections there within ``timeout`` seconds."""
+    try:
+        with anyio.fail_after(timeout):
+            await (await anyio.connect_tcp(host, port)).aclose()
+    except (OSError, TimeoutError):
+        return False
+    return True
+
+
+async def http_status(url: str, timeout: float) -> int | None:
+    """The status of a GET, without its body, proxies or redirects; None when no answer came within ``timeout``.
+
+    Certificates are not checked: the question is whether our own service answers, and it may sign for itself.
+    """
+    try:
+        with anyio.fail_after(timeout):
+            async with (
+                httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout) as client,
+                client.stream("GET", url) as response,
+            ):
+                return response.status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError):
+        return None
+
+
+def free_port() -> int:
+    """A port free on 127.0.0.1 at this moment; somebody else may take it before you do."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could bind it on both loopback addresses now."""
+    return all(_can_bind(family, host, port) for family, host in _LOOPBACK)
+
+
+def port_owner(port: int) -> PortOwner | None:
+    """Who listens there; None for nobody and for another user's process. Some 40 ms."""
+    try:
+        pids = [found.pid for found in psutil.net_connections("tcp") if _listens(found, port)]
+    except (psutil.Error, OSError):
+        return None
+    for pid in pids:
+        if pid:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                return PortOwner(pid, process.name(), tuple(process.cmdline()))
+    return None
+
+
+def owns_port(root: ProcessIdentity, port: int) -> bool:
+    """Whether a process of this tree listens there. With the keeper as root (Linux) daemons of the job count too."""
+    if not is_alive(root):
+        return False
+    below = {process.pid for process in descendants(root)}
+    if sys.platform != "linux":
+        with contextlib.suppress(psutil.Error):
+            below = {process.pid for process in psutil.Process(root.pid).children(recursive=True)}
+    return any(_pid_listens(pid, port) for pid in {root.pid, *below})
+
+
+def _pid_listens(pid: int, port: int) -> bool:
+    try:
+        return any(_listens(found, port) for found in psutil.Process(pid).net_connections("tcp"))
+    except (psutil.Error, OSError):
+        return False
+
+
+def _listens(found: Any, port: int) -> bool:
+    return bool(found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port)
+
+
+def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if sys.platform != "win32":  # there it would allow what is taken; here it ignores closing connections only
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6
+    return True

@@ -1,0 +1,134 @@
+"""What a job's lock and files say, as values; and the spec as it is stored."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mcp_e2e.errors import NotFound
+from mcp_e2e.model.jobs import (
+    LIVE_JOB_STATES,
+    ExitRecord,
+    Job,
+    JobSpec,
+    JobState,
+    Life,
+    ProcessIdentity,
+    Stream,
+)
+from mcp_e2e.process.identity import boot_id, is_alive
+from mcp_e2e.process.locks import FileLock
+
+_PHASES = {
+    "starting": JobState.STARTING,
+    "running": JobState.RUNNING,
+    "backoff": JobState.BACKOFF,
+    "stopping": JobState.STOPPING,
+    "ended": JobState.STOPPING,  # the exit record is on its way
+}
+
+
+def stored_spec(spec: JobSpec, created_at: float) -> dict[str, Any]:
+    """Everything but the values of the environment."""
+    return {
+        "schema": 1,
+        "id": spec.id,
+        "kind": spec.kind,
+        "argv": list(spec.argv),
+        "cwd": str(spec.cwd),
+        "env_names": sorted(spec.env),
+        "labels": dict(spec.labels),
+        "timeout_s": spec.timeout_s,
+        "stop_grace_s": spec.stop_grace_s,
+        "merge_streams": spec.merge_streams,
+        "restart": asdict(spec.restart),
+        "first_generation": spec.first_generation,
+        "created_at": created_at,
+    }
+
+
+def look(jobs_dir: Path, job_id: str) -> Job:
+    """The job at this moment; raises NotFound for an id that was never launched here. About 0.1 ms."""
+    folder = jobs_dir / job_id
+    held = FileLock.is_held(folder / "lock")  # before the files: a job that ends meanwhile must not look lost
+    spec = _read(folder / "spec.json") if _is_plain(job_id) else None
+    if spec is None:
+        raise NotFound(f"no job {job_id!r} here", job=job_id)
+    state, end = _read(folder / "state.json"), _read(folder / "exit.json")
+    process = _identity(state and state["process"])
+    return Job(
+        id=job_id,
+        state=_state(held, state, end, process),
+        folder=folder,
+        log=folder / "log",
+        kind=spec["kind"],
+        argv=tuple(spec["argv"]),
+        cwd=spec["cwd"],
+        labels=spec["labels"],
+        created_at=spec["created_at"],
+        keeper=_identity(state and state["keeper"]),
+        process=process,
+        generation=state["generation"] if state else 0,
+        lives=tuple(Life(**life) for life in state["lives"]) if state else (),
+        retry_at=state["retry_at"] if state else None,
+        exit=_exit(end) if end else None,
+    )
+
+
+def list_jobs(jobs_dir: Path) -> list[Job]:
+    """All jobs of the folder, oldest first; folders that are half made or half removed are skipped."""
+    found = []
+    for folder in sorted(jobs_dir.glob("[!.]*")):
+        try:
+            found.append(look(jobs_dir, folder.name))
+        except NotFound:
+            continue
+    return found
+
+
+def stop_grace_s(job: Job) -> float:
+    """As its spec says, in seconds."""
+    spec = _read(job.folder / "spec.json") or {}
+    return float(spec.get("stop_grace_s", 10.0))
+
+
+def may_have_leftovers(job: Job) -> bool:
+    """Its keeper died in this boot without ending the tree."""
+    return job.state in (JobState.ORPHAN, JobState.LOST) and bool(job.keeper and job.keeper.boot_id == boot_id())
+
+
+def _state(
+    held: bool, state: Mapping[str, Any] | None, end: Mapping[str, Any] | None, process: ProcessIdentity | None
+) -> JobState:
+    if end is not None:
+        return JobState.EXITED
+    if held:
+        return _PHASES[state["phase"]] if state else JobState.STARTING
+    if state is None:
+        return JobState.NEVER_STARTED
+    return JobState.ORPHAN if process is not None and is_alive(process) else JobState.LOST
+
+
+def _identity(stored: Mapping[str, Any] | None) -> ProcessIdentity | None:
+    return ProcessIdentity(**stored) if stored else None
+
+
+def _exit(stored: Mapping[str, Any]) -> ExitRecord:
+    streams = {name: Stream(**stored[name]) if stored[name] else None for name in ("stdout", "stderr")}
+    return ExitRecord(**{**stored, **streams})
+
+
+def _is_plain(job_id: str) -> bool:
+    return bool(job_id) and not job_id.startswith(".") and "/" not in job_id and "\\" not in job_id
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+__all__ = ["LIVE_JOB_STATES", "list_jobs", "look", "may_have_leftovers", "stop_grace_s", "stored_spec"]

@@ -1,0 +1,114 @@
+"""Ending a job for certain: the keeper is asked; where there is none left, each process is told by its identity."""
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+from mcp_e2e.errors import ServiceUnavailable
+from mcp_e2e.model.jobs import Job, JobState, ProcessIdentity
+from mcp_e2e.process.identity import descendants, identity, is_alive, send_signal
+from mcp_e2e.process.records import look, may_have_leftovers, stop_grace_s
+
+_AFTER_GRACE_S = 15.0  # for KILL, strays and the exit record on a busy machine
+_POLL_S = 0.02
+
+
+async def stop(jobs_dir: Path, job_id: str, *, deadline_s: float | None = None) -> Job:
+    """Ends the whole tree, verified, and answers the job as it is then; for one that has ended it only verifies.
+
+    ``deadline_s`` defaults to the job's own grace and some seconds. Raises NotFound, and ServiceUnavailable naming the
+    pids when something survived or the keeper did not obey in time.
+    """
+    job = look(jobs_dir, job_id)
+    grace = stop_grace_s(job)
+    end = time.monotonic() + (grace + _AFTER_GRACE_S if deadline_s is None else deadline_s)
+    if job.live:
+        ask_to_stop(job.folder)
+        job = await _while_kept(jobs_dir, job, end)
+    if may_have_leftovers(job):
+        await _end_leftovers(job, min(grace, 5.0), end)
+        job = look(jobs_dir, job_id)
+    survivors = members(job)
+    while survivors and time.monotonic() < end:
+        await anyio.sleep(_POLL_S)
+        survivors = members(job)
+    if job.live or survivors:
+        pids = sorted({process.pid for process in survivors} | ({job.keeper.pid} if job.live and job.keeper else set()))
+        named = ", ".join(map(str, pids)) or "unknown"
+        raise ServiceUnavailable(f"job {job_id} could not be ended in time: pid {named}", job=job_id, pids=pids)
+    return job
+
+
+def ask_to_stop(folder: Path) -> bool:
+    """Stores the intent, then wakes the keeper; False when no keeper listens (it reads the intent when it starts)."""
+    wish = folder / f".want-{os.getpid()}"
+    wish.write_text("down\n", "ascii")
+    wish.replace(folder / "want")
+    try:
+        fifo = os.open(folder / "ctl", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno not in (errno.ENXIO, errno.ENOENT):
+            raise
+        return False
+    try:
+        os.write(fifo, b"!")
+    except BlockingIOError:
+        pass  # full of wake-ups it has not read yet
+    finally:
+        os.close(fifo)
+    return True
+
+
+def members(job: Job) -> list[ProcessIdentity]:
+    """Living processes of the job: the one it started, those below it and, on Linux, whatever bears its marker."""
+    found = set()
+    if job.process is not None and is_alive(job.process):
+        found = {job.process, *descendants(job.process)}
+    return sorted(found | _marked(job.id), key=lambda process: process.pid)
+
+
+def _marked(job_id: str) -> set[ProcessIdentity]:
+    """By ``MCP_E2E_JOB`` in their environment; never ourselves, should we run inside the job."""
+    found: set[ProcessIdentity] = set()
+    if sys.platform != "linux":
+        return found
+    marker = b"\0MCP_E2E_JOB=" + job_id.encode() + b"\0"
+    for pid in (int(entry.name) for entry in Path("/proc").glob("[1-9]*")):
+        with contextlib.suppress(OSError):
+            process = identity(pid)
+            marked = marker in b"\0" + Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
+            if marked and process is not None and pid != os.getpid() and is_alive(process):
+                found.add(process)
+    return found
+
+
+async def _while_kept(jobs_dir: Path, job: Job, end: float) -> Job:
+    """Waits while a keeper is at work on it; returns also when that keeper has died."""
+    while job.live and job.state is not JobState.ORPHAN and time.monotonic() < end:
+        await anyio.sleep(_POLL_S)
+        job = look(jobs_dir, job.id)
+    return job
+
+
+async def _end_leftovers(job: Job, grace_s: float, end: float) -> None:
+    """TERM and CONT, the grace, then KILL until nothing is left or the time is up."""
+    _tell(members(job), signal.SIGTERM, signal.SIGCONT)
+    gentle = min(end, time.monotonic() + grace_s)
+    while members(job) and time.monotonic() < gentle:
+        await anyio.sleep(_POLL_S)
+    while (rest := members(job)) and time.monotonic() < end:
+        _tell(rest, signal.SIGSTOP, signal.SIGKILL)
+        await anyio.sleep(_POLL_S)
+
+
+def _tell(processes: list[ProcessIdentity], *numbers: int) -> None:
+    for number in numbers:
+        for process in processes:
+            with contextlib.suppress(PermissionError):
+                send_signal(process, number)

@@ -1,0 +1,109 @@
+"""The one SQLite database of a project, shared by every server and command line that works there.
+
+Laws:
+- one piece of work is one transaction, begun IMMEDIATE: it is seen whole or not at all, by any process, and a
+  cancelled caller cannot cut it in half, because the whole piece runs in the connection's own thread;
+- a database that is locked for longer than ``BUSY_S``, damaged, or newer than this program is refused, never guessed at.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+import anyio
+
+from mcp_e2e.errors import StoreError
+from mcp_e2e.store.migrations import migrate
+
+T = TypeVar("T")
+BUSY_S = 10.0
+
+
+class Database:
+    """Opened by ``open_database``; ``run`` is its only door."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of ``work`` after its transaction is committed; rolled back when it raises.
+
+        ``work`` runs in another thread and must not touch anything but the connection and its own values.
+
+        Raises:
+            StoreError: the database is locked, full, read-only or damaged.
+        """
+        try:
+            # aiosqlite's public calls are one statement each; a transaction must be one unit of its thread
+            result: T = await self._connection._execute(transact, self._raw, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+        return result
+
+    @property
+    def _raw(self) -> sqlite3.Connection:
+        return self._connection._conn  # noqa: SLF001
+
+
+def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return result
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """The database at ``path``, created or migrated forward, closed at the end.
+
+    Raises:
+        StoreError: it cannot be opened, or was written by a newer mcp_e2e.
+    """
+    try:
+        connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+    except sqlite3.Error as error:
+        raise _explained(error, path) from error
+    database = Database(connection, path)
+    try:
+        await _prepare(database)
+        yield database
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+
+
+async def _prepare(database: Database) -> None:
+    connection = database._connection  # noqa: SLF001
+    try:
+        await connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute("PRAGMA synchronous = NORMAL")
+        await connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error as error:
+        raise _explained(error, database.path) from error
+    connection.row_factory = sqlite3.Row
+    await database.run(migrate)
+
+
+def _explained(error: sqlite3.Error, path: Path) -> StoreError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StoreError(
+            f"{path} has been locked by another process for {BUSY_S:.0f} s",
+            remedy="Call again; if it stays locked, status on the command line names who works here.",
+        )
+    if "readonly" in text or "unable to open" in text:
+        return StoreError(f"{path} cannot be written: {text}")
+    if "full" in text:
+        return StoreError(f"the disk with {path} is full", remedy="Free some space, then call again.")
+    return StoreError(
+        f"{path} cannot be used: {text}", remedy="Move the file aside to start anew; runs in it are lost."
+    )

@@ -1,0 +1,45 @@
+"""Forward-only migrations: ``NNNN_name.sql`` beside this file, applied in order, numbered by ``user_version``.
+
+The caller holds the write lock before it looks (``BEGIN IMMEDIATE``), so any number of processes may start at once.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from importlib import resources
+
+from mcp_e2e.errors import StoreError
+
+
+def scripts() -> list[str]:
+    folder = resources.files(__name__)
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return [entry.read_text("utf-8") for entry in sorted(files, key=lambda entry: entry.name)]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to date inside the caller's transaction.
+
+    Raises:
+        StoreError: the database is newer than this program.
+    """
+    known = scripts()
+    (done,) = connection.execute("PRAGMA user_version").fetchone()
+    if done > len(known):
+        raise StoreError(
+            f"the database has schema {done}, this mcp_e2e knows {len(known)}: a newer version wrote it",
+            remedy="Upgrade mcp_e2e, or set another [project] state_dir.",
+        )
+    for script in known[done:]:
+        for statement in statements(script):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(known)}")
+
+
+def statements(script: str) -> Iterator[str]:
+    """The single statements of a script: ``executescript`` would commit the caller's transaction."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

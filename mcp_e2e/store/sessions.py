@@ -1,0 +1,105 @@
+"""Sessions and the boots that were measured; jobs by id for people."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_e2e.store import events
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """The stored part of a session; ``job`` is None once it is stopped."""
+
+    service: str
+    job: str | None
+    spec_hash: str
+    port: int
+    url: str
+    outputs: Path
+    first_generation: int
+    started_at: float
+    started_by: str
+    stopped_at: float | None = None
+
+
+def get(con: sqlite3.Connection, service: str) -> SessionRow | None:
+    row = con.execute("SELECT * FROM sessions WHERE service = ?", (service,)).fetchone()
+    return SessionRow(**{**dict(row), "outputs": Path(row["outputs"])}) if row else None
+
+
+def put(con: sqlite3.Connection, session: SessionRow) -> None:
+    """Store a session that is about to start, in place of an earlier one of the same service."""
+    con.execute(
+        "INSERT OR REPLACE INTO sessions (service, job, spec_hash, port, url, outputs, first_generation, started_at,"
+        " started_by, stopped_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        (
+            session.service,
+            session.job,
+            session.spec_hash,
+            session.port,
+            session.url,
+            str(session.outputs),
+            session.first_generation,
+            session.started_at,
+            session.started_by,
+        ),
+    )
+    events.record(con, "session.starting", session.started_at, service=session.service, job=session.job)
+
+
+def stopped(con: sqlite3.Connection, service: str, at: float, last_generation: int) -> None:
+    """The session is over; the next one goes on counting generations where this one ended."""
+    con.execute(
+        "UPDATE sessions SET job = NULL, stopped_at = ?, first_generation = ? WHERE service = ?",
+        (at, last_generation, service),
+    )
+    events.record(con, "session.stopped", at, service=service)
+
+
+def record_boot(
+    con: sqlite3.Connection, service: str, job: str, generation: int, started_at: float, ready_at: float
+) -> None:
+    """Note when a generation was first seen ready; later sights change nothing."""
+    done = con.execute(
+        "INSERT OR IGNORE INTO boots (service, job, generation, started_at, ready_at) VALUES (?, ?, ?, ?, ?)",
+        (service, job, generation, started_at, ready_at),
+    )
+    if done.rowcount:
+        events.record(con, "session.ready", ready_at, service=service, generation=generation)
+
+
+def ready_at(con: sqlite3.Connection, job: str, generation: int) -> float | None:
+    row = con.execute("SELECT ready_at FROM boots WHERE job = ? AND generation = ?", (job, generation)).fetchone()
+    return row["ready_at"] if row else None
+
+
+def boots(con: sqlite3.Connection, service: str, limit: int = 10) -> list[float]:
+    """Seconds of the latest measured boots, latest last."""
+    rows = con.execute(
+        "SELECT ready_at - started_at AS took FROM boots WHERE service = ? ORDER BY ready_at DESC LIMIT ?",
+        (service, limit),
+    ).fetchall()
+    return [row["took"] for row in reversed(rows)]
+
+
+def restarts(con: sqlite3.Connection, since: float, until: float) -> int:
+    """Lives seen ready in a span beyond the first of their job."""
+    (count,) = con.execute(
+        "SELECT count(*) FROM boots b WHERE ready_at BETWEEN ? AND ? AND EXISTS"
+        " (SELECT 1 FROM boots a WHERE a.job = b.job AND a.generation < b.generation)",
+        (since, until),
+    ).fetchone()
+    return int(count)
+
+
+def add_job(con: sqlite3.Connection, job: str, purpose: str, title: str, by: str, at: float) -> None:
+    con.execute(
+        "INSERT INTO jobs (id, purpose, title, created_at, by) VALUES (?, ?, ?, ?, ?)", (job, purpose, title, at, by)
+    )
+
+
+def job_index(con: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """Purpose, title and caller of each known job."""
+    rows = con.execute("SELECT id, purpose, title, by FROM jobs").fetchall()
+    return {row["id"]: {"purpose": row["purpose"], "title": row["title"], "by": row["by"]} for row in rows}

@@ -1,0 +1,217 @@
+"""Run a test: join what runs, hand over what nobody has heard of yet, else begin one attempt and wait for it."""
+
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from sqlite3 import Connection
+from typing import Any
+
+import anyio
+
+from mcp_e2e.contracts import Progress
+from mcp_e2e.decisions import next_step, schedule
+from mcp_e2e.errors import E2EError, SetupError, UsageError
+from mcp_e2e.model.answers import AttemptAnswer
+from mcp_e2e.model.runs import Attempt, AttemptState, Caller, Run, Slot, Verdict
+from mcp_e2e.process import jobs
+from mcp_e2e.store import attempts, runs
+from mcp_e2e.store import breaker as breakers
+from mcp_e2e.usecases.catalogue import Catalogue, work
+from mcp_e2e.usecases.execution import Execution
+from mcp_e2e.usecases.gate import Gate, Passage
+from mcp_e2e.usecases.replies import attempt_facts
+from mcp_e2e.usecases.runs import Runs
+from mcp_e2e.usecases.workplace import Workplace
+
+POLL_S = 0.1
+
+
+class Attempts:
+    def __init__(self, place: Workplace, gate: Gate, catalogue: Catalogue, runs_: Runs, execution: Execution) -> None:
+        self._place = place
+        self._gate = gate
+        self._catalogue = catalogue
+        self._runs = runs_
+        self._execution = execution
+
+    async def run(
+        self,
+        caller: Caller,
+        *,
+        test: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        checkpoint: bool = False,
+        timeout_s: float | None = None,
+        wait_seconds: float = 45.0,
+        progress: Progress | None = None,
+    ) -> AttemptAnswer:
+        """One attempt of the slot that is due, or of ``test``; answers when it has ended or the time is up.
+
+        Raises:
+            Refused: the breaker is open.
+            SetupError: the test cannot start; that is no attempt.
+        """
+        await self._place.open()
+        caller = self._place.identified(caller)
+        await self._execution.take_over()
+        args = {"test": test, "params": dict(params) if params else None, "timeout_s": timeout_s}
+        known = await self._place.run(lambda con: _existing(con, test, params))
+        due = known.test if known else await self._due(test)
+        identity = {"test": due, "params": dict(params or {})}
+        async with self._gate.enter(caller, "run_test", args, identity=identity, joins=known is not None) as passage:
+            attempt = known or await self._begin(caller, test, dict(params or {}), timeout_s, passage)
+            attempt = await self._wait(attempt, wait_seconds, progress)
+            passage.outcome = attempt.verdict.value if attempt.verdict else attempt.state.value
+        recorded = None
+        if checkpoint and not attempt.open and attempt.verdict not in {Verdict.LOST, Verdict.CANCELLED}:
+            recorded = await self._checkpoint(caller, attempt)
+        if not attempt.open:
+            await self._place.run(lambda con: attempts.deliver(con, attempt.id, self._place.now()))
+        return await self._answer(attempt, joined=known is not None, recorded=recorded)
+
+    async def _due(self, test: str | None) -> str | None:
+        if test is not None:
+            return test
+        run = await self._place.run(runs.active)
+        return run.current.test if run and run.current else None
+
+    async def _begin(
+        self, caller: Caller, test: str | None, params: dict[str, Any], timeout_s: float | None, passage: Passage
+    ) -> Attempt:
+        run = await self._place.run(runs.active)
+        if run is None and test is None:
+            raise UsageError("no run is planned", remedy="Call plan_run, or name one test.")
+        name = test or (run.current.test if run and run.current else "")
+        config = self._catalogue.test(name)
+        self._catalogue.check([name], params)
+        draft = Attempt(
+            id="a-" + secrets.token_hex(5),
+            run="",
+            slot=0,
+            n=0,
+            test=name,
+            work=json.dumps(work(name, params)),
+            params=params,
+            service=self._catalogue.service_of(config),
+            timeout_s=timeout_s or config.timeout_s,
+            lease=caller.lease,
+            by=caller.shown,
+            state=AttemptState.QUEUED,
+            created_at=self._place.now(),
+            job=jobs.new_job_id() if config.command is not None else None,
+            prompt_id=str(uuid.uuid4()) if config.workflow is not None else None,
+        )
+        attempt = await self._place.run(lambda con: self._add(con, draft, test))
+        passage.keeps_probe = True
+        self._execution.spawn(attempt)
+        return attempt
+
+    def _add(self, con: Connection, draft: Attempt, test: str | None) -> Attempt:
+        """The attempt with its place in the run, stored; a one-test run is made where none is planned."""
+        run = runs.active(con)
+        if run is None:
+            run_id = "r-" + secrets.token_hex(4)
+            runs.create(con, run_id, [draft.test], "strict", draft.by, draft.created_at)
+            run = runs.active(con)
+        slot = schedule.due(run, test) if run else None
+        if run is None or slot is None:
+            raise UsageError(
+                f"run {run.id if run else ''} has no open slot of {draft.test!r}",
+                remedy="Run what is due (next_test), or plan_run(new=true, reason=…) with this test in it.",
+            )
+        if slot.last is not None and slot.last.open:
+            raise UsageError(
+                f"attempt {slot.last.id} of slot {slot.n} runs already with other params",
+                remedy="Repeat the call without params to join it, or end it with job(action='cancel').",
+            )
+        placed = _placed(draft, run, slot)
+        attempts.add(con, placed)
+        return placed
+
+    async def _wait(self, attempt: Attempt, wait_seconds: float, progress: Progress | None) -> Attempt:
+        """The attempt as it is when it has ended, or after ``wait_seconds``; goes on with its rerun when it was lost."""
+        begun = anyio.current_time()
+        while True:
+            now = await self._place.run(lambda con: _latest(con, attempt))
+            if now is None:
+                raise self._execution.could_not_start.pop(attempt.id, None) or SetupError(
+                    f"{attempt.test} could not start", remedy="Call run_test again to see why."
+                )
+            attempt = now
+            waited = anyio.current_time() - begun
+            if not attempt.open or waited >= wait_seconds:
+                return attempt
+            if progress is not None:
+                await progress(waited, None, _told(attempt))
+            await anyio.sleep(POLL_S)
+
+    async def _checkpoint(self, caller: Caller, attempt: Attempt) -> str | None:
+        """Record what was observed; a slot that somebody has recorded already stays as it is."""
+        run = await self._runs.get(attempt.run)
+        if run.slot(attempt.slot).checkpoint is not None or run.state != "active" or attempt.verdict is None:
+            return None
+        try:
+            point = await self._runs.checkpoint(caller, result=attempt.verdict.value, test=attempt.test)
+        except E2EError as error:
+            return f"not recorded: {error.message}"
+        return point.result
+
+    async def _answer(self, attempt: Attempt, *, joined: bool, recorded: str | None) -> AttemptAnswer:
+        run = await self._runs.get(attempt.run)
+        slot = run.slot(attempt.slot)
+        breaker = await self._place.run(breakers.load)
+        position = self._runs.position(run, breaker)
+        ahead = await self._place.run(lambda con: attempts.ahead(con, attempt)) if attempt.open else []
+        usual = sorted(await self._place.run(lambda con: attempts.durations(con, attempt.test)))
+        facts = attempt_facts(attempt, self._place.now())
+        elapsed = facts["elapsed_s"] if attempt.state is AttemptState.RUNNING else None
+        earlier = slot.attempts[attempt.n - 2] if attempt.n > 1 else None
+        return AttemptAnswer(
+            **facts,
+            joined=joined or None,
+            eta_s=round(max(0.0, usual[len(usual) // 2] - elapsed), 1) if usual and elapsed is not None else None,
+            queued={"ahead": len(ahead), "holder": ahead[0].by, "since": ahead[0].created_at} if ahead else None,
+            checkpointed=recorded,
+            rerun_of=earlier.id if earlier and earlier.verdict is Verdict.LOST else None,
+            position=position,
+            next_step=next_step.after_attempt(run, slot, attempt, breaker, position.failures_left),
+        )
+
+
+def _placed(draft: Attempt, run: Run, slot: Slot) -> Attempt:
+    return replace(draft, run=run.id, slot=slot.n, n=len(slot.attempts) + 1)
+
+
+def _existing(con: Connection, test: str | None, params: Mapping[str, Any] | None) -> Attempt | None:
+    """Work this call selects that is open, or ended without any reply having told so."""
+    newest = runs.latest(con, 1)
+    run = runs.active(con) or (newest[0] if newest else None)
+    if run is None:
+        return None
+    slot = schedule.due(run, test) if run.state == "active" else None
+    if slot is not None and slot.last is not None and slot.last.open and _selects(slot.last, test, params):
+        return slot.last
+    unheard = [each.last for each in run.slots if each.last and not each.last.open and each.last.delivered_at is None]
+    return next((attempt for attempt in unheard if _selects(attempt, test, params)), None)
+
+
+def _selects(attempt: Attempt, test: str | None, params: Mapping[str, Any] | None) -> bool:
+    if params is None:
+        return test is None or attempt.test == test
+    return attempt.work == json.dumps(work(test or attempt.test, params))
+
+
+def _latest(con: Connection, attempt: Attempt) -> Attempt | None:
+    """The attempt as stored, or the rerun that replaced it; None when it was taken back."""
+    run = runs.get(con, attempt.run)
+    tries = run.slot(attempt.slot).attempts if run else ()
+    found = next((each for each in tries if each.id == attempt.id), None)
+    later = [each for each in tries if found and each.n == found.n + 1]
+    return later[0] if found and found.verdict is Verdict.LOST and later else found
+
+
+def _told(attempt: Attempt) -> str:
+    message = attempt.progress.get("message")
+    return f"{attempt.test}: {attempt.state.value}" + (f", {message}" if message else "")

@@ -1,0 +1,163 @@
+"""The configured tests: which there are, what keeps one from running, and the order that runs one."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mcp_e2e.adapters import workflow
+from mcp_e2e.adapters.spec import missing_program
+from mcp_e2e.errors import ConfigError, NothingSelected, SetupError, UsageError
+from mcp_e2e.executors.orders import CommandOrder, WorkflowOrder
+from mcp_e2e.model.jobs import JobSpec
+from mcp_e2e.model.runs import Attempt, AttemptState
+from mcp_e2e.model.services import Session
+from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
+from mcp_e2e.settings import Loaded, TestConfig, expand, unset_names
+from mcp_e2e.usecases.workplace import Workplace
+
+
+class Catalogue:
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    def loaded(self) -> Loaded:
+        """The configuration, which must have a file: there are no tests without one."""
+        loaded = self._place.settings()
+        loaded.needs_file()
+        return loaded
+
+    def ids(self) -> list[str]:
+        tests = [test.id for test in self.loaded().settings.tests]
+        if not tests:
+            raise NothingSelected("no test is configured", remedy="Add [[tests]] tables to mcp-e2e.toml.")
+        return tests
+
+    def test(self, test_id: str) -> TestConfig:
+        known = {test.id: test for test in self.loaded().settings.tests}
+        if test_id in known:
+            return known[test_id]
+        near = get_close_matches(test_id, known, n=1)
+        raise UsageError(
+            f"there is no test {test_id!r}",
+            remedy=f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known) or 'none'}.",
+        )
+
+    def service_of(self, test: TestConfig) -> str | None:
+        """The service a test runs against: its own, else the first one; None where none is configured."""
+        return test.service or next(iter(self.loaded().settings.services), None)
+
+    def problem(self, test: TestConfig) -> str | None:
+        """The first thing that keeps the test from starting, in a sentence."""
+        return next(iter(self._problems(test)), None)
+
+    def check(self, tests: Iterable[str], params: Mapping[str, Any] | None = None) -> None:
+        """Look at files, programs and variables of the tests before anything runs.
+
+        Raises:
+            SetupError: with all problems at once.
+        """
+        chosen = [self.test(test) for test in dict.fromkeys(tests)]
+        problems = [f"{test.id}: {problem}" for test in chosen for problem in self._problems(test)]
+        if problems:
+            raise SetupError("; ".join(problems), problems=problems)
+        for test in chosen:
+            if test.workflow is not None and params:
+                workflow.apply(self._graph(test), params)
+
+    def _problems(self, test: TestConfig) -> list[str]:
+        loaded = self.loaded()
+        environ = loaded.environment(self._place.environ)
+        problems = [f"${{{name}}} is not set in the environment or .env" for name in unset_names(test.env, environ)]
+        if test.workflow is not None:
+            problems += self._workflow_problems(test)
+        if test.command is not None:
+            program = missing_program(tuple(test.command), loaded.folder(test.cwd), environ.get("PATH"))
+            problems += [program] if program else []
+        name = self.service_of(test)
+        if name is not None:
+            unset = unset_names(loaded.settings.services[name].env, environ)
+            problems += [f"service {name} needs ${{{each}}}, which is not set" for each in unset]
+        return problems
+
+    def _workflow_problems(self, test: TestConfig) -> list[str]:
+        try:
+            self._graph(test)
+        except (SetupError, ConfigError) as error:
+            return [f"{error.message} {error.advice}"]
+        return []
+
+    def _graph(self, test: TestConfig) -> workflow.Graph:
+        path = self.loaded().folder(test.workflow or "")
+        try:
+            text = path.read_text("utf-8-sig")
+        except OSError as error:
+            raise SetupError(f"the workflow file {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SetupError(f"the workflow file {path} is not UTF-8 text") from error
+        return workflow.load(text, path.name)
+
+    def folder(self, attempt: Attempt) -> Path:
+        """Where the attempt's artifacts are kept."""
+        return self._place.layout.artifacts / attempt.run / attempt.id
+
+    def command_order(self, attempt: Attempt, session: Session | None) -> CommandOrder:
+        test, loaded = self.test(attempt.test), self.loaded()
+        environ = loaded.environment(self._place.environ)
+        told = {
+            "MCP_E2E_RUN": attempt.run,
+            "MCP_E2E_ATTEMPT": attempt.id,
+            "MCP_E2E_OUTPUT_DIR": str(self.folder(attempt)),
+            **({"MCP_E2E_SERVICE_URL": session.url} if session is not None and session.url else {}),
+            **{f"MCP_E2E_PARAM_{variable(name)}": str(value) for name, value in attempt.params.items()},
+        }
+        job_id = attempt.job or ""
+        allow = loaded.settings.exec.env_allow
+        return CommandOrder(
+            attempt=attempt.id,
+            test=test.id,
+            jobs_dir=self._place.layout.jobs,
+            folder=self.folder(attempt),
+            spec=JobSpec(
+                id=job_id,
+                kind="command",
+                argv=tuple(test.command or ()),
+                cwd=loaded.folder(test.cwd),
+                env=child_environment(
+                    environ,
+                    DEFAULT_ENV_ALLOW if allow is None else allow,
+                    {**expand(test.env, environ), **told},
+                    job_id,
+                ),
+                labels={"attempt": attempt.id, "test": test.id},
+                timeout_s=attempt.timeout_s,
+                merge_streams=True,
+            ),
+        )
+
+    def workflow_order(self, attempt: Attempt, session: Session) -> WorkflowOrder:
+        test = self.test(attempt.test)
+        graph = workflow.freshen(workflow.apply(self._graph(test), attempt.params), attempt.id)
+        return WorkflowOrder(
+            attempt=attempt.id,
+            test=test.id,
+            url=session.url or "",
+            graph=graph,
+            prompt_id=attempt.prompt_id or "",
+            timeout_s=attempt.timeout_s,
+            expect=test.expect.model_dump(exclude_none=True) if test.expect else {},
+            folder=self.folder(attempt),
+            submitted=attempt.state is AttemptState.RUNNING,
+            running_since=attempt.started_at,
+        )
+
+
+def variable(name: str) -> str:
+    """A parameter's name as part of an environment variable's."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).upper()
+
+
+def work(test: str, params: Mapping[str, Any] | None) -> Sequence[Any]:
+    """What selects the work of an attempt, in a canonical order."""
+    return [test, sorted((params or {}).items())]

@@ -1,0 +1,255 @@
+"""safe_exec and job: commands as jobs of their own, and looking at or ending whatever still runs."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from mcp_e2e.contracts import Progress
+from mcp_e2e.errors import LaunchError, NotFound, UsageError
+from mcp_e2e.model.answers import ExecAnswer, JobAnswer
+from mcp_e2e.model.jobs import Job, JobSpec, JobState, Stream
+from mcp_e2e.model.runs import Caller
+from mcp_e2e.process import jobs, output, sandbox
+from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
+from mcp_e2e.store import attempts, sessions
+from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.replies import HEAD_BYTES, TAIL_BYTES, attempt_facts, job_line
+from mcp_e2e.usecases.workplace import Workplace
+
+SLICE_BYTES = 6144
+MOST_LINES = 60
+MOST_JOBS = 30
+ENDED_SHOWN_S = 3600.0
+
+
+class Execs:
+    def __init__(self, place: Workplace, gate: Gate) -> None:
+        self._place = place
+        self._gate = gate
+
+    async def run(
+        self,
+        caller: Caller,
+        *,
+        command: str | None = None,
+        argv: list[str] | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        wait_seconds: float = 45.0,
+        progress: Progress | None = None,
+    ) -> ExecAnswer:
+        """Run a command as a new job and wait for its end at most ``wait_seconds``; it goes on without us.
+
+        Raises:
+            UsageError: not exactly one of ``command`` and ``argv``, or ``cwd`` lies outside the project.
+            LaunchError: the program cannot be started.
+        """
+        shown = {"command": command, "argv": argv, "cwd": cwd, "env": sorted(env) if env else None}
+        async with self._gate.enter(caller, "safe_exec", shown | {"timeout_s": timeout_s}, identity=shown) as passage:
+            caller = self._place.identified(caller)
+            words, shell = _argv(command, argv)
+            spec = self._spec(words, cwd, env or {}, timeout_s)
+            title, now = (command or " ".join(words))[:200], self._place.now()
+            await self._place.run(lambda con: sessions.add_job(con, spec.id, "safe_exec", title, caller.shown, now))
+            await jobs.launch(self._place.layout.jobs, spec)
+            job = await self._wait(spec.id, wait_seconds, progress)
+            passage.outcome = job.exit.reason if job.exit else job.state.value
+        return self._ended(job, shell)
+
+    def _spec(self, argv: list[str], cwd: str | None, env: Mapping[str, str], timeout_s: float | None) -> JobSpec:
+        loaded = self._place.settings()
+        settings = loaded.settings.exec
+        allow = DEFAULT_ENV_ALLOW if settings.env_allow is None else settings.env_allow
+        job_id = jobs.new_job_id()
+        return JobSpec(
+            id=job_id,
+            kind="command",
+            argv=tuple(argv),
+            cwd=_inside(loaded.project, cwd),
+            env=child_environment(self._place.environ, allow, env, job_id),
+            labels={"tool": "safe_exec"},
+            timeout_s=timeout_s or settings.timeout_s,
+        )
+
+    async def _wait(self, job_id: str, wait_seconds: float, progress: Progress | None) -> Job:
+        folder, begun = self._place.layout.jobs, anyio.current_time()
+        while True:
+            waited = anyio.current_time() - begun
+            job = await jobs.wait(folder, job_id, min(1.0, max(0.0, wait_seconds - waited)))
+            if not job.live or anyio.current_time() - begun >= wait_seconds:
+                return job
+            if progress is not None:
+                last = output.tail(job.log, 200).strip().splitlines()
+                await progress(anyio.current_time() - begun, None, last[-1][-120:] if last else "no output yet")
+
+    def _ended(self, job: Job, shell: str | None) -> ExecAnswer:
+        level = sandbox.level()
+        facts: dict[str, Any] = {
+            "job": job.id,
+            "state": "running" if job.live else job.state.value,
+            "shell": shell,
+            "log": str(job.log),
+            "sandbox": {"level": level.level, "blocked": list(level.blocked)},
+        }
+        if job.exit is None:
+            elapsed = round(self._place.now() - job.created_at, 1)
+            facts |= {"elapsed_s": elapsed, "stdout": output.tail(job.log, TAIL_BYTES) or None}
+            gone = "It ended without a record: killed from outside, or the machine restarted. Read log."
+            step = f"Still running: job(action='wait', id='{job.id}') waits for it; it goes on by itself."
+            return ExecAnswer(**facts, next_step=step if job.live else gone)
+        record = job.exit
+        cut = [stream for stream in (record.stdout, record.stderr) if stream is not None and stream.omitted]
+        return ExecAnswer(
+            **facts,
+            exit_code=record.exit_code,
+            signal=record.signal,
+            duration_s=record.duration_s,
+            reason=record.reason,
+            stdout=_text(record.stdout),
+            stderr=_text(record.stderr),
+            truncated=bool(cut),
+            strays_killed=record.strays or None,
+            next_step=_after_exec(job),
+        )
+
+    async def job(
+        self,
+        caller: Caller,
+        *,
+        action: str = "list",
+        id: str | None = None,  # noqa: A002  the contract's name
+        offset: int | None = None,
+        grep: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> JobAnswer:
+        """List, wait for, read or end work by the id of a job, an attempt or a service."""
+        args = {"action": action, "id": id, "offset": offset, "grep": grep}
+        async with self._gate.enter(caller, "job", args) as passage:
+            caller = self._place.identified(caller)
+            if action == "list":
+                return await self._list()
+            if id is None:
+                raise UsageError(f"job(action={action!r}) needs an id", remedy="Take one from job(action='list').")
+            if id.startswith("a-"):
+                return await self._attempt(caller, action, id, offset, grep, wait_seconds)
+            job = await self._find(id)
+            if action == "cancel":
+                if job.kind == "service":
+                    raise UsageError(f"{id} is a service", remedy="Use stop_session for services.")
+                job = await jobs.stop(self._place.layout.jobs, job.id)
+                passage.outcome = "cancelled"
+            if action == "wait":
+                job = await self._wait(job.id, wait_seconds, None)
+            return self._looked(job, offset, grep)
+
+    async def _list(self) -> JobAnswer:
+        found = jobs.list_jobs(self._place.layout.jobs)
+        index = await self._place.run(sessions.job_index)
+        now = self._place.now()
+        lately = [job for job in found if job.live or (job.exit and now - job.exit.ended_at < ENDED_SHOWN_S)]
+        lines = [job_line(job, index, now) for job in sorted(lately, key=lambda job: (not job.live, -job.created_at))]
+        live = sum(job.live for job in found)
+        return JobAnswer(jobs=lines[:MOST_JOBS], next_step=f"{live} still run. Give an id to wait, output or cancel.")
+
+    async def _find(self, name: str) -> Job:
+        """A job by its own id, or the latest of a service."""
+        row = await self._place.run(lambda con: sessions.get(con, name))
+        job_id = row.job if row is not None and row.job else name
+        try:
+            return jobs.look(self._place.layout.jobs, job_id)
+        except NotFound as error:
+            raise NotFound(f"there is no job, attempt or running service {name!r}") from error
+
+    async def _attempt(
+        self, caller: Caller, action: str, attempt_id: str, offset: int | None, grep: str | None, wait_seconds: float
+    ) -> JobAnswer:
+        deadline = anyio.current_time() + wait_seconds
+        attempt = await self._place.run(lambda con: attempts.get(con, attempt_id))
+        if attempt is None:
+            raise NotFound(f"there is no attempt {attempt_id!r}")
+        if action == "cancel" and attempt.open:
+            await self._place.run(lambda con: attempts.cancel(con, attempt_id, caller.shown))
+            deadline = anyio.current_time() + 30.0
+        while action in {"wait", "cancel"} and attempt.open and anyio.current_time() < deadline:
+            await anyio.sleep(0.1)
+            attempt = await self._place.run(lambda con: attempts.get(con, attempt_id)) or attempt
+        facts = {name: value for name, value in attempt_facts(attempt, self._place.now()).items() if value is not None}
+        step = "Repeat run_test to wait for it." if attempt.open else "run_test hands over its verdict."
+        if attempt.job is None or action != "output":
+            return JobAnswer(attempt=facts, state=attempt.state.value, next_step=step)
+        return self._looked(jobs.look(self._place.layout.jobs, attempt.job), offset, grep)
+
+    def _looked(self, job: Job, offset: int | None, grep: str | None) -> JobAnswer:
+        text, at, following, lines = None, None, None, None
+        if grep is not None:
+            matches = output.grep(job.log, grep, MOST_LINES, offset or 0)
+            lines = [f"{match.offset}: {match.line}" for match in matches.found]
+            following = matches.next_offset
+        else:
+            at = offset if offset is not None else -SLICE_BYTES
+            text, following = output.read_slice(job.log, at, SLICE_BYTES)
+        return JobAnswer(
+            job=job.id,
+            state=job.state.value,
+            exit_code=job.exit.exit_code if job.exit else None,
+            signal=job.exit.signal if job.exit else None,
+            reason=job.exit.reason if job.exit else None,
+            log=str(job.log),
+            output=text,
+            offset=at if at is not None and at >= 0 else None,
+            next_offset=following,
+            lines=lines,
+            next_step=f"offset={following} reads on." if job.live else "It has ended; this is its output.",
+        )
+
+
+def _argv(command: str | None, argv: list[str] | None) -> tuple[list[str], str | None]:
+    """The words to execute, and the shell that reads ``command``."""
+    if (command is None) == (argv is None):
+        raise UsageError("give exactly one of command and argv", remedy='For example safe_exec(command="make -j2").')
+    if argv is not None:
+        if not argv or not argv[0]:
+            raise UsageError("argv is empty", remedy='For example safe_exec(argv=["make", "-j2"]).')
+        return argv, None
+    if sys.platform == "win32":
+        return ["cmd.exe", "/d", "/s", "/c", command or ""], "cmd.exe"
+    shell = shutil.which("bash") or "/bin/sh"
+    return [shell, "-c", command or ""], shell
+
+
+def _inside(project: Path, cwd: str | None) -> Path:
+    """``cwd`` as an absolute folder within the project, links followed.
+
+    Raises:
+        UsageError: it lies outside, or is no folder.
+    """
+    folder = (project / (cwd or ".")).resolve()
+    if not folder.is_relative_to(project.resolve()):
+        raise UsageError(f"cwd {cwd!r} lies outside the project {project}", remedy="Give a folder inside the project.")
+    if not folder.is_dir():
+        raise UsageError(f"cwd {cwd!r} is no folder", remedy="Give an existing folder inside the project.")
+    return folder
+
+
+def _text(stream: Stream | None) -> str | None:
+    """Head and tail of a stream, with a line that says how much is missing."""
+    if stream is None or not stream.bytes:
+        return None
+    if not stream.omitted:
+        return output.clean(stream.head + stream.tail)
+    return output.clean(f"{stream.head}\n… {stream.omitted} bytes omitted …\n{stream.tail}")
+
+
+def _after_exec(job: Job) -> str:
+    record = job.exit
+    if record is None or record.reason == "exited":
+        return "Done." if record and record.exit_code == 0 else "It failed: read stderr, or the whole output in log."
+    return {
+        "timeout": "Its time limit ended it with its whole tree: give timeout_s, or find what hangs.",
+        "stopped": "It was ended before it was done.",
+    }.get(record.reason, "Read log.")

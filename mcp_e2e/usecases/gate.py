@@ -1,0 +1,134 @@
+"""The only way in for calls that change something: judge, write, do, write.
+
+A call is judged on stored history and its row is written before it runs, in one transaction; its outcome follows. So
+a call that kills the server still counts, and a refused call runs nothing.
+"""
+
+import json
+import shlex
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+import anyio
+
+from mcp_e2e.decisions import breaker as machine
+from mcp_e2e.decisions import guard, refusal
+from mcp_e2e.errors import E2EError, Refused
+from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
+from mcp_e2e.model.runs import Caller
+from mcp_e2e.process import locks
+from mcp_e2e.store import breaker as breakers
+from mcp_e2e.store import ledger, runs
+from mcp_e2e.usecases.workplace import Workplace
+
+_WINDOW = 200
+
+
+@dataclass
+class Passage:
+    """A judged call on its way; whoever runs it says the ``outcome``."""
+
+    call_id: int
+    ruling: Ruling
+    outcome: str = "ok"
+    keeps_probe: bool = False  # an attempt has taken the probe's permit over
+
+
+class Gate:
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    @asynccontextmanager
+    async def enter(
+        self,
+        caller: Caller,
+        tool: str,
+        args: Mapping[str, Any],
+        *,
+        identity: Mapping[str, Any] | None = None,
+        joins: bool = False,
+    ) -> AsyncIterator[Passage]:
+        """Let one call through.
+
+        ``identity``: what selects the call's work (default: ``args``). ``joins``: it only waits for existing work.
+
+        Raises:
+            Refused: a rule stops the call; nothing of it ran.
+        """
+        await self._place.open()
+        caller = self._place.identified(caller)
+        shown = {name: value for name, value in args.items() if value is not None}
+        call = Call(
+            tool=tool,
+            identity=canonical(tool, shown if identity is None else identity),
+            args=shown,
+            at=self._place.now(),
+            caller=caller.shown,
+            lease=caller.lease,
+            door=caller.door,
+            joins=joins,
+        )
+        window, ruling, call_id = await self._place.run(lambda con: self._judge(con, call))
+        if ruling.kind == "refuse":
+            raise self._refused(window, call, ruling)
+        passage = Passage(call_id, ruling)
+        try:
+            yield passage
+        except E2EError as error:
+            passage.outcome = f"error:{error.code}"
+            raise
+        except BaseException:
+            passage.outcome = "interrupted"
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._place.run(lambda con: self._settle(con, passage))
+
+    def _judge(self, con: Connection, call: Call) -> tuple[Window, Ruling, int]:
+        window = self._window(con)
+        ruling = guard.judge(window, call)
+        active = runs.active(con)
+        call_id = ledger.write(con, call, ruling, window.breaker, active.id if active else None)
+        if ruling.takes_probe:
+            breakers.save(con, window.breaker, machine.take_probe(window.breaker, call_id, call.lease), call.at)
+        return window, ruling, call_id
+
+    def _window(self, con: Connection) -> Window:
+        breaker = breakers.load(con)
+        incident = breaker.incident
+        return Window(
+            breaker=breaker,
+            past=ledger.window(con, _WINDOW),
+            probe_alive=breaker.probe_lease is not None
+            and locks.is_alive(self._place.layout.leases, breaker.probe_lease),
+            refusals_in_incident=ledger.refusals(con, incident=incident) if incident else 0,
+        )
+
+    def _settle(self, con: Connection, passage: Passage) -> None:
+        now = self._place.now()
+        ledger.complete(con, passage.call_id, passage.outcome, now)
+        breaker = breakers.load(con)
+        mine = breaker.state is BreakerState.HALF_OPEN and breaker.probe_call == passage.call_id
+        if mine and not passage.keeps_probe:
+            breakers.save(con, breaker, machine.release_probe(breaker), now)
+
+    def _refused(self, window: Window, call: Call, ruling: Ruling) -> Refused:
+        line = status_line(self._place)
+        facts = refusal.facts(window, call, ruling, status_line=line)
+        text = refusal.text(window, call, ruling, status_line=line)
+        return Refused(f"{call.tool} was not run: {guard.law_of(ruling.rule or 'R1')}", text=text, **facts)
+
+
+def canonical(tool: str, identity: Mapping[str, Any]) -> str:
+    """One text for equal work: keys sorted at every depth."""
+    return f"{tool} {json.dumps(dict(identity), sort_keys=True, default=str, ensure_ascii=False)}"
+
+
+def status_line(place: Workplace) -> str:
+    """The full line that shows a person where things stand."""
+    project = place.project()
+    where = f" --project {shlex.quote(str(project))}" if project else ""
+    return f"mcp-e2e status{where}"

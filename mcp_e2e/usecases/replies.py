@@ -1,0 +1,107 @@
+"""Facts put into the shape that every door answers."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from mcp_e2e.model import answers
+from mcp_e2e.model.jobs import Job
+from mcp_e2e.model.runs import Attempt, Slot
+from mcp_e2e.model.services import Session, SessionState
+from mcp_e2e.process import output
+
+HEAD_BYTES, TAIL_BYTES = 2048, 6144
+SHORT_TAIL = 2048
+_TELLING = frozenset({SessionState.STARTING, SessionState.FAILED, SessionState.DEGRADED})
+
+
+def when(at: float) -> str:
+    """UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def session_facts(session: Session, now: float) -> dict[str, Any]:
+    """The fields of ``SessionAnswer`` but for ``next_step``; a log tail only where it tells something."""
+    health = session.health
+    telling = session.state in _TELLING and session.log is not None
+    tail = output.tail(session.log, TAIL_BYTES, session.log_offset) if telling and session.log else None
+    device = health.device if health else None
+    return {
+        "service": session.service,
+        "state": session.state.value,
+        "stage": session.stage,
+        "slow": session.slow,
+        "generation": session.generation,
+        "pid": session.pid,
+        "url": session.url,
+        "version": health.version if health else None,
+        "device": answers.Device(**asdict(device)) if device else None,
+        "uptime_s": round(now - session.ready_at, 1) if session.ready_at else None,
+        "ready_after_s": session.ready_after_s,
+        "elapsed_s": round(now - session.started_at, 1)
+        if session.state is SessionState.STARTING and session.started_at
+        else None,
+        "config_changed": session.config_changed or None,
+        "cause": session.cause,
+        "job": session.job,
+        "log": str(session.log) if session.log else None,
+        "log_lines": output.count_lines(session.log, session.log_offset) if session.log else None,
+        "log_tail": tail or None,
+    }
+
+
+def attempt_facts(attempt: Attempt, now: float) -> dict[str, Any]:
+    """The fields of ``AttemptAnswer`` that the attempt itself tells."""
+    since = attempt.started_at or attempt.created_at
+    return {
+        "attempt": attempt.id,
+        "test": attempt.test,
+        "state": attempt.state.value if attempt.open else "done",
+        "verdict": attempt.verdict.value if attempt.verdict else None,
+        "duration_s": attempt.duration_s,
+        "elapsed_s": round(now - since, 1) if attempt.open else None,
+        "progress": dict(attempt.progress) or None if attempt.open else None,
+        "failure": asdict(attempt.failure) if attempt.failure else None,
+        "evidence": _evidence(attempt) or None,
+        "by": attempt.by,
+    }
+
+
+def _evidence(attempt: Attempt) -> dict[str, Any]:
+    """What is stored, without what only we need; a log tail only where the test did not pass."""
+    shown: Mapping[str, Any] = attempt.evidence
+    hidden = {"outputs"} | ({"log_tail"} if attempt.verdict == "passed" else set())
+    kept = {name: value for name, value in shown.items() if name not in hidden and value is not None}
+    if "log_tail" in kept:
+        kept["log_tail"] = output.cut(str(kept["log_tail"]), SHORT_TAIL, SHORT_TAIL)
+    return kept
+
+
+def history(slot: Slot) -> list[dict[str, Any]]:
+    """The tries of a slot, oldest first, a line each."""
+    return [
+        {
+            "attempt": attempt.id,
+            "n": attempt.n,
+            "state": attempt.state.value,
+            **({"verdict": attempt.verdict.value} if attempt.verdict else {}),
+            **({"failure": attempt.failure.message[:200]} if attempt.failure else {}),
+            "by": attempt.by,
+        }
+        for attempt in slot.attempts
+    ]
+
+
+def job_line(job: Job, index: Mapping[str, Mapping[str, str]], now: float) -> answers.JobLine:
+    known = index.get(job.id, {})
+    return answers.JobLine(
+        job=job.id,
+        state=job.state.value,
+        title=known.get("title") or " ".join(job.argv)[:120],
+        for_=known.get("purpose"),
+        by=known.get("by"),
+        age_s=round(now - job.created_at, 1),
+        exit_code=job.exit.exit_code if job.exit else None,
+        signal=job.exit.signal if job.exit else None,
+    )

@@ -1,0 +1,281 @@
+"""Runs: plan one or go on with it, say what is due, record what is done."""
+
+import secrets
+from sqlite3 import Connection
+
+from mcp_e2e.decisions import breaker as machine
+from mcp_e2e.decisions import next_step, schedule
+from mcp_e2e.errors import Contradiction, E2EError, NothingSelected, UsageError
+from mcp_e2e.model.answers import CheckpointAnswer, NextAnswer, PlanAnswer, Position
+from mcp_e2e.model.calls import Breaker, BreakerState, Red
+from mcp_e2e.model.runs import Caller, Checkpoint, CheckpointResult, Run, RunMode, Slot, Verdict
+from mcp_e2e.store import breaker as breakers
+from mcp_e2e.store import attempts, runs
+from mcp_e2e.usecases.catalogue import Catalogue
+from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.incidents import write_incident
+from mcp_e2e.usecases.replies import history, when
+from mcp_e2e.usecases.workplace import Workplace
+
+MOST_SLOTS_SHOWN = 40
+RESULTS: dict[str, CheckpointResult] = {
+    "success": "success",
+    "passed": "success",
+    "failure": "failure",
+    "failed": "failure",
+    "timed_out": "failure",
+    "errored": "failure",
+    "lost": "skipped",
+    "cancelled": "skipped",
+    "skipped": "skipped",
+}
+NO_RUN = "No run is planned."
+
+
+class Runs:
+    def __init__(self, place: Workplace, gate: Gate, catalogue: Catalogue) -> None:
+        self._place = place
+        self._gate = gate
+        self._catalogue = catalogue
+
+    async def plan(
+        self,
+        caller: Caller,
+        *,
+        tests: list[str] | None = None,
+        count: int | None = None,
+        mode: RunMode = "strict",
+        new: bool = False,
+        reason: str | None = None,
+    ) -> PlanAnswer:
+        """Plan a run, or answer with the unfinished one unless ``new`` with a ``reason`` drops it.
+
+        Raises:
+            NothingSelected: ``tests`` matches nothing.
+            SetupError: files, programs or variables of the tests are missing; nothing is planned.
+        """
+        args = {"tests": tests, "count": count, "mode": mode, "new": new or None, "reason": reason}
+        identity = {"tests": tests, "count": count, "mode": mode}
+        async with self._gate.enter(caller, "plan_run", args, identity=identity) as passage:
+            if new and not reason:
+                raise UsageError("new=true needs a reason", remedy="Say in reason why the unfinished run is dropped.")
+            unfinished = await self._place.run(runs.active)
+            if unfinished is not None and not new:
+                passage.outcome = "joined"
+                return await self._planned(unfinished, joined=True)
+            chosen = self._select(tests)
+            self._catalogue.check(chosen)
+            caller = self._place.identified(caller)
+            run_id = "r-" + secrets.token_hex(4)
+            slots = schedule.slots_for(chosen, count)
+            dropped = unfinished.id if unfinished else None
+            await self._place.run(lambda con: self._create(con, run_id, slots, mode, caller, dropped, reason))
+            run = await self.get(run_id)
+            return await self._planned(run, joined=False, dropped=dropped)
+
+    def _select(self, tests: list[str] | None) -> list[str]:
+        known = self._catalogue.ids()
+        chosen, unmatched = schedule.select(known, tests)
+        if unmatched or not chosen:
+            raise NothingSelected(
+                f"no test matches {', '.join(map(repr, unmatched)) or 'an empty list'}",
+                remedy=f"Known tests: {', '.join(known)}.",
+            )
+        return chosen
+
+    def _create(
+        self,
+        con: Connection,
+        run_id: str,
+        slots: list[str],
+        mode: RunMode,
+        caller: Caller,
+        dropped: str | None,
+        reason: str | None,
+    ) -> None:
+        now = self._place.now()
+        if dropped is not None:
+            runs.end(con, dropped, "dropped", now, f"{reason} ({caller.shown})")
+        if runs.active(con) is not None:
+            raise UsageError("another client has just planned a run", remedy="Call plan_run again to join it.")
+        runs.create(con, run_id, slots, mode, caller.shown, now)
+
+    async def _planned(self, run: Run, *, joined: bool, dropped: str | None = None) -> PlanAnswer:
+        breaker = await self._place.run(breakers.load)
+        titles = [_shown(run, slot) for slot in run.slots]
+        return PlanAnswer(
+            run=run.id,
+            mode=run.mode,
+            joined=joined,
+            begun_by=run.by,
+            begun_at=when(run.created_at),
+            total=len(run.slots),
+            slots=titles[:MOST_SLOTS_SHOWN],
+            left_out=len(titles) - MOST_SLOTS_SHOWN if len(titles) > MOST_SLOTS_SHOWN else None,
+            dropped=dropped,
+            position=self.position(run, breaker),
+            next_step=next_step.after_plan(run, breaker),
+        )
+
+    async def get(self, run_id: str) -> Run:
+        run = await self._place.run(lambda con: runs.get(con, run_id))
+        if run is None:
+            raise RuntimeError(f"run {run_id} has vanished")
+        return run
+
+    def position(self, run: Run, breaker: Breaker) -> Position:
+        limit, allowed = self._limits()
+        return schedule.position(run, breaker, limit=limit, attempts_allowed=allowed)
+
+    def _limits(self) -> tuple[int, int]:
+        """Reds that open the breaker and tries of a slot; the defaults while the configuration is broken."""
+        try:
+            settings = self._place.settings().settings
+        except E2EError:
+            return 3, 2
+        return settings.breaker.consecutive_failures, settings.run.max_attempts_without_checkpoint
+
+    async def next(self, caller: Caller) -> NextAnswer:
+        """The slot that is due, why, and its history."""
+        async with self._gate.enter(caller, "next_test", {}):
+            run = await self._place.run(runs.active)
+            breaker = await self._place.run(breakers.load)
+            if run is None:
+                return NextAnswer(why=NO_RUN, next_step="Call plan_run, or run_test with the name of one test.")
+            slot = run.current
+            if slot is None:
+                return NextAnswer(run=run.id, why="Every slot is recorded.", next_step="Call report.")
+            return NextAnswer(
+                run=run.id,
+                slot=slot.n,
+                test=slot.test,
+                why=schedule.why_due(run, slot),
+                history=history(slot),
+                position=self.position(run, breaker),
+                next_step=next_step.for_slot(run, slot, breaker),
+            )
+
+    async def checkpoint(
+        self, caller: Caller, *, result: str, note: str | None = None, test: str | None = None
+    ) -> CheckpointAnswer:
+        """Record a slot and move on. The server's verdict decides: success over a failing one is a contradiction."""
+        if result not in RESULTS:
+            raise UsageError(f"result {result!r} is not known", remedy=f"One of: {', '.join(RESULTS)}.")
+        async with self._gate.enter(caller, "checkpoint", {"result": result, "note": note, "test": test}) as passage:
+            caller = self._place.identified(caller)
+            point, run, repeated, opened = await self._place.run(
+                lambda con: self._record(con, caller, RESULTS[result], note or "", test)
+            )
+            passage.outcome = "repeated" if repeated else point.result
+            if opened is not None:
+                write_incident(self._place.layout.incidents, opened, str(self._place.project() or ""))
+        breaker = await self._place.run(breakers.load)
+        following = run.current
+        return CheckpointAnswer(
+            run=run.id,
+            slot=point.slot,
+            test=run.slot(point.slot).test,
+            result=point.result,
+            verdict=point.verdict.value if point.verdict else None,
+            note=point.note or None,
+            repeated=repeated or None,
+            next=schedule.slot_title(run, following) if following else None,
+            position=self.position(run, breaker),
+            next_step=next_step.after_plan(run, breaker),
+        )
+
+    def _record(
+        self, con: Connection, caller: Caller, result: CheckpointResult, note: str, test: str | None
+    ) -> tuple[Checkpoint, Run, bool, Breaker | None]:
+        last = runs.last_checkpoint(con)
+        run = runs.active(con) or (runs.get(con, last.run) if last else None)
+        if run is None:
+            raise UsageError(NO_RUN, remedy="Call plan_run, or run_test with the name of one test.")
+        slot = schedule.due(run, test) if run.state == "active" else None
+        if last is not None and _repeats(last, run, slot, result, note, test):
+            return last, run, True, None
+        if slot is None:
+            which = f"of test {test!r} " if test else ""
+            raise UsageError(
+                f"no slot {which}is open in run {run.id}", remedy="Call report, or plan_run for a new run."
+            )
+        verdict = _allowed(slot, result)
+        point = Checkpoint(run.id, slot.n, result, verdict, note, self._place.now(), caller.shown)
+        runs.add_checkpoint(con, point)
+        if slot.last is not None:  # whoever records a verdict has heard it
+            attempts.deliver(con, slot.last.id, point.at)
+        opened = self._end_if_done(con, run.id)
+        return point, runs.get(con, run.id) or run, False, opened
+
+    def _end_if_done(self, con: Connection, run_id: str) -> Breaker | None:
+        """End a run whose last slot was recorded; a survey then counts as one outcome."""
+        run = runs.get(con, run_id)
+        if run is None or run.current is not None or run.state != "active":
+            return None
+        now = self._place.now()
+        runs.end(con, run_id, "finished", now)
+        verdicts = [slot.verdict for slot in run.slots if slot.verdict is not None]
+        if run.mode != "survey" or not verdicts:
+            return None
+        reds = [slot for slot in run.slots if slot.last is not None and slot.last.red]
+        before = breakers.load(con)
+        if before.state is not BreakerState.CLOSED:
+            return None
+        red = Red(run.id, f"survey {run.id}", "failed", f"{len(reds)} of {len(verdicts)} tests red", now, run.by)
+        after = machine.observe(
+            before,
+            Verdict.FAILED if reds else Verdict.PASSED,
+            red,
+            configured=self._limits()[0],
+            incident="i-" + secrets.token_hex(3),
+        )
+        breakers.save(con, before, after, now)
+        return after if after.state is BreakerState.OPEN else None
+
+
+def _repeats(
+    last: Checkpoint, run: Run, slot: Slot | None, result: CheckpointResult, note: str, test: str | None
+) -> bool:
+    """Whether a call says the last checkpoint over again, because its reply was lost."""
+    same = last.run == run.id and last.result == result and last.note == note
+    same = same and (test is None or run.slot(last.slot).test == test)
+    untouched = slot is None or (slot.verdict is None and result != "skipped")
+    return same and untouched
+
+
+def _allowed(slot: Slot, result: CheckpointResult) -> Verdict | None:
+    """The verdict that is recorded with ``result``.
+
+    Raises:
+        Contradiction: ``result`` claims more, or something else, than the server observed.
+    """
+    attempt = slot.last
+    if attempt is not None and attempt.open:
+        raise Contradiction(
+            f"attempt {attempt.id} of {slot.test} is still {attempt.state.value}",
+            remedy="Repeat run_test to wait for its verdict, or end it with job(action='cancel').",
+        )
+    verdict = slot.verdict
+    if verdict is None and result != "skipped":
+        raise Contradiction(
+            f"slot {slot.n} ({slot.test}) has no verdict: it was not run",
+            remedy="Call run_test first, or checkpoint(result='skipped').",
+        )
+    if result == "success" and verdict is not Verdict.PASSED:
+        failure = attempt.failure.message if attempt and attempt.failure else ""
+        raise Contradiction(
+            f"the server saw {slot.test} as {verdict.value if verdict else 'not run'}: {failure}",
+            remedy="Repair the cause and run_test again, or checkpoint(result='failure').",
+            verdict=verdict.value if verdict else None,
+            evidence=dict(attempt.evidence) if attempt else {},
+        )
+    if result == "failure" and verdict in {Verdict.CANCELLED}:
+        raise Contradiction(
+            f"{slot.test} was cancelled, so nothing is known of it", remedy="Run it again, or record 'skipped'."
+        )
+    return verdict
+
+
+def _shown(run: Run, slot: Slot) -> str:
+    done = f": {slot.checkpoint.result}" if slot.checkpoint else ""
+    return f"{schedule.slot_title(run, slot)}{done}"

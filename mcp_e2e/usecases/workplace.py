@@ -1,0 +1,117 @@
+"""What all use-cases of one process share: configuration, folders, database, lease and background tasks."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Literal, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mcp_e2e.errors import ConfigError
+from mcp_e2e.model.runs import Caller
+from mcp_e2e.process.locks import Lease
+from mcp_e2e.settings import Loaded, Source
+from mcp_e2e.store.database import Database, open_database
+from mcp_e2e.store.layout import Layout
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The state of a project once its folder and database are open."""
+
+    layout: Layout
+    database: Database
+    lease: Lease
+
+
+class Workplace:
+    """Opened at the first call that needs it, because a server starts even where the configuration is broken."""
+
+    def __init__(
+        self,
+        source: Source,
+        environ: Mapping[str, str],
+        *,
+        client: str,
+        door: Literal["mcp", "cli"],
+        tasks: TaskGroup,
+        stack: AsyncExitStack,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.source = source
+        self.environ = environ
+        self.tasks = tasks
+        self.now = now
+        self._client = client
+        self._door: Literal["mcp", "cli"] = door
+        self._stack = stack
+        self._opening = anyio.Lock()
+        self._opened: Opened | None = None
+
+    def settings(self) -> Loaded:
+        """The configuration as the file says it now.
+
+        Raises:
+            ConfigError: it is missing or wrong.
+        """
+        return self.source.current()
+
+    @property
+    def here(self) -> Opened:
+        """The opened state; only after ``open``."""
+        if self._opened is None:
+            raise RuntimeError("the workplace is not open yet")
+        return self._opened
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened is not None
+
+    @property
+    def layout(self) -> Layout:
+        return self.here.layout
+
+    async def open(self) -> Opened:
+        """Open folder and database once.
+
+        Raises:
+            ConfigError: the configuration does not say where.
+            StoreError: folder or database cannot be used.
+        """
+        async with self._opening:
+            if self._opened is None:
+                layout = Layout(self.settings().state_dir)
+                layout.create()
+                database = await self._stack.enter_async_context(open_database(layout.database))
+                lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
+                self._stack.callback(lease.release)
+                self._opened = Opened(layout, database, lease)
+            return self._opened
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """One transaction (see ``Database.run``), opening the database first when needed."""
+        opened = await self.open()
+        return await opened.database.run(work)
+
+    @property
+    def caller(self) -> Caller:
+        """This process as it is before a client has said its name."""
+        lease = self._opened.lease.id if self._opened else ""
+        return Caller(self._client, os.getpid(), lease, self._door)
+
+    def identified(self, caller: Caller) -> Caller:
+        """``caller`` with the lease of this process, known once the workplace is open."""
+        return replace(caller, lease=self.here.lease.id)
+
+    def project(self) -> Path | None:
+        try:
+            return self.settings().project
+        except ConfigError:
+            return None

@@ -1,0 +1,156 @@
+"""Doors are tested through the SDK's own client, in both protocol eras, on a project with a real service."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psutil
+import pytest
+from jsonschema import Draft202012Validator
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult, Implementation
+
+SERVICE = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"pong")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+ASKS = """
+import os, pathlib, urllib.request
+answer = urllib.request.urlopen(os.environ["MCP_E2E_SERVICE_URL"] + "/").read().decode()
+pathlib.Path(os.environ["MCP_E2E_OUTPUT_DIR"], "answer.txt").write_text(answer)
+print("the service says", answer)
+assert answer == "pong"
+"""
+CONFIG = """
+[services.api]
+kind = "command"
+command = [{python}, "service.py", "{{port}}"]
+port = 0
+ready = {{ http = "/" }}
+
+[[tests]]
+id = "asks"
+command = [{python}, "asks.py"]
+timeout_s = 30
+"""
+BREAKS = """
+[[tests]]
+id = "breaks-{n}"
+command = [{python}, "-c", "print('tick'); raise SystemExit('cause {n}')"]
+timeout_s = 30
+"""
+
+Call = Callable[..., Awaitable[CallToolResult]]
+Connect = Callable[[], AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def era(request: pytest.FixtureRequest) -> str:
+    """``Client(mode=…)``: 2026-07-28 by discovery, or the 2025-11-25 handshake."""
+    return str(request.param)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A project with a service, a test that asks it something and three that break; its processes end with it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "service.py").write_text(SERVICE)
+    (folder / "asks.py").write_text(ASKS)
+    python = json.dumps(sys.executable)
+    config = CONFIG.format(python=python) + "".join(BREAKS.format(n=n, python=python) for n in (1, 2, 3))
+    (folder / "mcp-e2e.toml").write_text(config)
+    yield folder
+    left = [process for process in psutil.process_iter() if _belongs(process, folder)]
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=10)
+
+
+def _belongs(process: psutil.Process, folder: Path) -> bool:
+    """Started by us for this project: its folder stands in the command line or is where it works."""
+    try:
+        words = [*process.cmdline(), process.cwd()]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(str(folder) in word for word in words) and process.pid != os.getpid()
+
+
+@pytest.fixture
+def environ(project: Path, tmp_path: Path) -> dict[str, str]:
+    """What an editor hands to a server it starts."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "MCP_E2E_PROJECT": str(project)}
+
+
+@pytest.fixture
+def connect(era: str, environ: dict[str, str], project: Path) -> Connect:
+    """Start ``mcp-e2e serve`` as an editor does and talk to it over stdio."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Client]:
+        server = StdioServerParameters(
+            command=sys.executable, args=["-m", "mcp_e2e", "serve"], env=environ, cwd=str(project)
+        )
+        with anyio.fail_after(50):
+            async with Client(server, mode=era, client_info=Implementation(name="tester", version="1")) as client:
+                yield client
+
+    return opened
+
+
+class Agent:
+    """Calls tools as an agent does: every answer fits the schema the server listed, and waiting is calling again."""
+
+    def __init__(self, client: Client, schemas: dict[str, Any]) -> None:
+        self.client = client
+        self.schemas = schemas
+
+    async def call(self, name: str, **arguments: Any) -> CallToolResult:
+        result = await self.client.call_tool(name, arguments)
+        Draft202012Validator(self.schemas[name]).validate(result.structured_content)
+        assert result.structured_content["next_step"]
+        return result
+
+    async def does(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """The data of a call that must succeed, repeated until its work is done."""
+        while True:
+            result = await self.call(name, **arguments)
+            data: dict[str, Any] = result.structured_content
+            assert not result.is_error, data
+            if data.get("state") not in {"running", "starting", "queued"}:
+                return data
+
+    async def fails(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """The data of a call that must not succeed."""
+        result = await self.call(name, **arguments)
+        data: dict[str, Any] = result.structured_content
+        assert result.is_error, data
+        return data
+
+
+@pytest.fixture
+async def meet() -> Callable[[Client], Awaitable[Agent]]:
+    """Make an agent of a client: it reads the list of tools first."""
+
+    async def met(client: Client) -> Agent:
+        tools = (await client.list_tools()).tools
+        return Agent(client, {tool.name: tool.output_schema for tool in tools})
+
+    return met

@@ -1,0 +1,79 @@
+"""The prompts name only what exists, and arguments are checked here because the SDK does not."""
+
+import re
+
+import pytest
+from mcp import MCPError
+
+from mcp_e2e.entrypoints import mcp_prompts
+from mcp_e2e.entrypoints.mcp_schemas import output_schema
+from mcp_e2e.entrypoints.mcp_tools import TOOLS
+
+PROMPTS = mcp_prompts.templates()
+FIELDS = {name for tool in TOOLS.values() for name in output_schema(tool.answer)["properties"]}
+every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
+
+
+def test_the_four_prompts_of_the_contract_are_there():
+    """One file each, named like its prompt."""
+    assert set(PROMPTS) == {"run-e2e", "debug-failure", "resume-run", "set-up"}
+    assert {path.stem for path in mcp_prompts.folder().glob("*.md")} == set(PROMPTS)
+
+
+@every_prompt
+def test_every_tool_a_prompt_names_exists(prompt: mcp_prompts.Template):
+    """What stands in backticks is a tool, or a field of an answer with its value."""
+    named = [word.partition(":")[0] for word in re.findall(r"`([^`]+)`", prompt.text)]
+    assert set(named) & set(TOOLS)
+    assert [word for word in named if word not in TOOLS and word not in FIELDS] == []
+
+
+@every_prompt
+def test_the_text_uses_exactly_the_arguments_it_declares(prompt: mcp_prompts.Template):
+    """Nothing is asked for in vain, nothing is left unfilled."""
+    assert set(re.findall(r"\{\{(\w+)\}\}", prompt.text)) == {argument.name for argument in prompt.arguments}
+    filled = prompt.filled({argument.name: "VALUE" for argument in prompt.arguments})
+    assert "{{" not in filled
+    assert ("VALUE" in filled) is bool(prompt.arguments)
+
+
+@every_prompt
+def test_an_optional_argument_left_out_reads_as_its_default(prompt: mcp_prompts.Template):
+    """Empty counts as left out: some editors send empty texts."""
+    needed = {argument.name: "x" for argument in prompt.arguments if argument.required}
+    optional = {argument.name: " " for argument in prompt.arguments if not argument.required}
+    assert prompt.filled(needed | optional) == prompt.filled(needed)
+    assert all(argument.default in prompt.filled(needed) for argument in prompt.arguments)
+
+
+@every_prompt
+def test_the_list_says_what_an_editor_shows(prompt: mcp_prompts.Template):
+    """Title, description, and which arguments must be given."""
+    listed = prompt.listed()
+    assert listed.title
+    assert listed.description
+    assert [a.required for a in listed.arguments or ()] == [a.required for a in prompt.arguments]
+
+
+def test_a_value_is_put_in_as_it_is():
+    """Braces, backslashes and names of other arguments in it mean nothing."""
+    said = PROMPTS["debug-failure"].filled({"test": r"\1 {{hint}}", "hint": "h"})
+    assert r"The end-to-end test \1 {{hint}} fails" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("debug-failure", None, "needs the argument 'test'"),
+        ("debug-failure", {"test": "  "}, "needs the argument 'test'"),
+        ("debug-failure", {"tset": "a"}, "did you mean 'test'?"),
+        ("debug-failures", None, "did you mean 'debug-failure'?"),
+        ("zzz", None, "run-e2e"),
+    ],
+)
+def test_a_wrong_request_is_answered_with_invalid_params(name: str, values: dict[str, str] | None, said: str):
+    """-32602 with the name that was meant."""
+    with pytest.raises(MCPError) as caught:
+        mcp_prompts.get(name, values)
+    assert caught.value.code == -32602
+    assert said in caught.value.message

@@ -1,0 +1,150 @@
+"""The wire itself: what no in-memory test sees. Ends, signals, stray output, and clients that open both ways."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import psutil
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+VERSION = "io.modelcontextprotocol/protocolVersion"
+MODERN = {VERSION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+
+
+class Wire:
+    """A server process and one line of JSON at a time."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self.process = process
+        self._lines = BufferedByteReceiveStream(process.stdout)
+        self._ids = iter(range(1, 1000))
+
+    async def say(self, message: dict[str, Any]) -> None:
+        await self.process.stdin.send(json.dumps(message).encode() + b"\n")
+
+    async def ask(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The response to one request; every line that comes must be a message."""
+        number = next(self._ids)
+        await self.say({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
+        while True:
+            answer = json.loads(await self._lines.receive_until(b"\n", 1 << 20))
+            assert answer["jsonrpc"] == "2.0"
+            if answer.get("id") == number:
+                return answer
+
+    async def ended(self) -> tuple[int, float]:
+        """Exit code, and the seconds it took."""
+        begun = time.monotonic()
+        return await self.process.wait(), time.monotonic() - begun
+
+
+@pytest.fixture
+def wire(environ, project):
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Wire]:
+        command = [sys.executable, "-m", "mcp_e2e", "serve"]
+        with anyio.fail_after(50):
+            async with await anyio.open_process(command, env=environ, cwd=project, stderr=None) as process:
+                try:
+                    yield Wire(process)
+                finally:
+                    if process.returncode is None:
+                        process.kill()
+
+    return opened
+
+
+async def test_discovery_then_initialize_is_served(wire):
+    """Some clients probe the new era and then open in the old one; the SDK alone refuses them."""
+    async with wire() as client:
+        found = await client.ask("server/discover", {"_meta": MODERN})
+        assert found["result"]["supportedVersions"] == ["2026-07-28"]
+        assert found["result"]["resultType"] == "complete"
+        opened = await client.ask("initialize", HELLO)
+        assert opened["result"]["protocolVersion"] == "2025-11-25"
+        await client.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        assert len((await client.ask("tools/list"))["result"]["tools"]) == 10
+
+
+async def test_our_answer_to_discovery_is_the_sdks(wire):
+    """Before anything else was asked it comes from us, afterwards from the SDK."""
+    async with wire() as client:
+        ours = await client.ask("server/discover", {"_meta": MODERN})
+        await client.ask("tools/list", {"_meta": MODERN})
+        theirs = await client.ask("server/discover", {"_meta": MODERN})
+        assert ours["result"] == theirs["result"]
+
+
+async def test_an_unknown_version_is_left_to_the_sdk(wire):
+    """-32022 names what is supported."""
+    async with wire() as client:
+        answer = await client.ask("server/discover", {"_meta": MODERN | {VERSION: "2099-01-01"}})
+        assert answer["error"]["code"] == -32022
+
+
+async def test_end_of_input_ends_the_server_within_a_second(wire):
+    """Clients kill what is slower, with all its children."""
+    async with wire() as client:
+        await client.ask("initialize", HELLO)
+        await client.process.stdin.aclose()
+        code, seconds = await client.ended()
+    assert code == 0
+    assert seconds < 1
+
+
+async def test_end_of_input_during_a_call_ends_the_server_and_not_the_work(wire):
+    """The wait is over; the command goes on until it is done, watched by its keeper."""
+    command = "import os, time; print(os.getpid(), flush=True); time.sleep(40)"
+    async with wire() as client:
+        call = {"name": "safe_exec", "arguments": {"argv": [sys.executable, "-c", command], "wait_seconds": 0}}
+        begun = (await client.ask("tools/call", call | {"_meta": MODERN}))["result"]["structuredContent"]
+        wait = {"name": "job", "arguments": {"action": "wait", "id": begun["job"], "wait_seconds": 30}}
+        await client.say({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": wait | {"_meta": MODERN}})
+        await client.process.stdin.aclose()
+        code, seconds = await client.ended()
+    assert code == 0
+    assert seconds < 1
+    async with wire() as client:
+        known = {"name": "job", "arguments": {"action": "list"}, "_meta": MODERN}
+        jobs = (await client.ask("tools/call", known))["result"]["structuredContent"]["jobs"]
+        assert [job["state"] for job in jobs if job["job"] == begun["job"]] == ["running"]
+        cancel = {"name": "job", "arguments": {"action": "cancel", "id": begun["job"]}, "_meta": MODERN}
+        assert not (await client.ask("tools/call", cancel))["result"]["isError"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_ends_the_server_with_its_number(wire, number):
+    """Also while its reader waits for input that does not come."""
+    async with wire() as client:
+        await client.ask("tools/call", {"name": "status", "_meta": MODERN})
+        client.process.send_signal(number)
+        code, seconds = await client.ended()
+    assert code == 128 + number
+    assert seconds < 2
+
+
+async def test_a_killed_server_leaves_nothing_of_its_own(wire, project):
+    """No child of the server stays when it is killed outright: what remains are keepers of named work."""
+    async with wire() as client:
+        await client.ask("tools/call", {"name": "status", "_meta": MODERN})
+        children = psutil.Process(client.process.pid).children(recursive=True)
+        client.process.kill()
+        await client.ended()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+
+
+async def test_progress_comes_with_the_token_of_the_request(wire):
+    """And none without one."""
+    call = {"name": "safe_exec", "arguments": {"command": "echo x", "wait_seconds": 20}}
+    async with wire() as client:
+        answer = await client.ask("tools/call", call | {"_meta": MODERN | {"progressToken": "p1"}})
+        assert answer["result"]["structuredContent"]["exit_code"] == 0

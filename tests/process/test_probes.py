@@ -1,0 +1,75 @@
+"""Ports and addresses, asked of real sockets."""
+
+import os
+import socket
+import sys
+
+import pytest
+
+from mcp_e2e.process.identity import own_identity
+from mcp_e2e.process.probes import free_port, http_status, owns_port, port_is_free, port_owner, tcp_open
+from mcp_e2e.process.sandbox import Sandbox, level
+
+SERVER = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204 if self.path == "/ok" else 500)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+async def test_a_port_of_a_job_answers_and_belongs_to_its_tree(room):
+    """The status of a server behind a shell, its owner, and that nobody else owns its port."""
+    job = await room.service("sh", "-c", '"$0" -c "$1"; true', sys.executable, SERVER)
+    port = int(await room.line(job))
+    assert await tcp_open("127.0.0.1", port, 5)
+    assert await http_status(f"http://127.0.0.1:{port}/ok", 5) == 204
+    assert await http_status(f"http://127.0.0.1:{port}/", 5) == 500
+    assert not port_is_free(port)
+    assert owns_port(job.process, port)
+    assert owns_port(job.keeper, port)
+    assert not owns_port(job.process, free_port())
+    owner = port_owner(port)
+    assert owner.pid != job.process.pid
+    assert SERVER in owner.cmdline
+
+
+async def test_a_port_nobody_listens_on():
+    """Refused connections and silence are answers, not errors."""
+    port = free_port()
+    assert port_is_free(port)
+    assert port_owner(port) is None
+    assert not await tcp_open("127.0.0.1", port, 5)
+    assert await http_status(f"http://127.0.0.1:{port}/", 5) is None
+    assert await http_status("not a url", 1) is None
+
+
+async def test_a_server_that_accepts_and_never_answers_costs_only_the_timeout():
+    """A hung service looks like none."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert await tcp_open("127.0.0.1", port, 5)
+        assert await http_status(f"http://127.0.0.1:{port}/", 0.1) is None
+        assert port_owner(port).pid == os.getpid()
+        assert owns_port(own_identity(), port)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1"])
+def test_a_port_is_taken_whichever_address_it_is_taken_on(host):
+    """A listener on every address, or only on the IPv6 loopback, is in the way too."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        server = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip(f"no {host} here")
+    with server:
+        assert not port_is_free(server.getsockname()[1])
+
+
+def test_the_sandbox_says_what_it_is():
+    """No level is claimed that was not reached."""
+    assert level() == Sandbox("process", ())
