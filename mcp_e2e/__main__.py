@@ -2,10 +2,10 @@
 
 import sys
 
+from mcp_e2e.entrypoints.cli import run
+
 
 def main() -> None:
-    from mcp_e2e.entrypoints.cli import run
-
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,7 +1,7 @@
 """Opens the parts in order and hands out the use-cases; the only room that knows all others."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,10 +74,8 @@ class App:
     async def keep_settling(self) -> None:
         """Settle now and then, so that a verdict is stored even where nobody asks for it."""
         while True:
-            try:
+            with suppress(ConfigError, StoreError):  # every call that needs it says so; a server starts all the same
                 await self.settle()
-            except (ConfigError, StoreError):  # said by every call that needs it; a server starts all the same
-                pass
             await anyio.sleep(SETTLE_S)
 
 

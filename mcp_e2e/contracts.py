@@ -6,7 +6,6 @@ from typing import Protocol
 from mcp_e2e.model.services import Health
 from mcp_e2e.model.work import Ready
 
-
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 """How a door hears of work it waits for: done so far, total if known (seconds or slots), a sentence."""
 

@@ -60,7 +60,10 @@ class Contradiction(E2EError):
 
 
 class Refused(E2EError):
-    """The guard or the breaker stopped the call before it ran; ``facts`` is the contract's refusal, ``text`` its words."""
+    """The guard or the breaker stopped the call before it ran.
+
+    ``facts`` is the contract's structured refusal, ``text`` its words for an agent.
+    """
 
     code, exit_status = "refused", 6
     remedy = "Stop, and tell the user what the refusal says."

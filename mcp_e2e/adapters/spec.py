@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def service_spec(
 
     Raises ConfigError for a misspelt placeholder.
     """
-    argv = fill(config.command or (), {"port": str(port), "outputs": str(outputs)})
+    argv = fill(config.command or (), {"port": str(port), "outputs": str(outputs), "python": sys.executable})
     return ServiceSpec(
         name=name,
         kind=config.kind,
@@ -52,8 +53,6 @@ def ready_rule(config: ReadyConfig | None) -> Ready:
 def missing_program(argv: tuple[str, ...], cwd: Path, path: str | None) -> str | None:
     """A sentence when the program of ``argv`` cannot be found as a child with ``path`` would look for it."""
     program = argv[0]
-    if "/" in program or "\\" in program:
-        found = shutil.which(str(cwd / program))
-    else:
-        found = shutil.which(program, path=path)
+    is_path = "/" in program or "\\" in program
+    found = shutil.which(str(cwd / program)) if is_path else shutil.which(program, path=path)
     return None if found else f"the program {program!r} does not exist or may not be executed"

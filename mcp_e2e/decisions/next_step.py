@@ -2,10 +2,12 @@
 
 from mcp_e2e.decisions.schedule import slot_title
 from mcp_e2e.model.calls import Breaker, BreakerState
-from mcp_e2e.model.runs import Attempt, AttemptState, Checkpoint, Run, Slot, Verdict
+from mcp_e2e.model.runs import Attempt, AttemptState, Run, Slot, Verdict
 from mcp_e2e.model.services import SessionState
 
 STOPPED = "The breaker is open: stop, call report, and tell the user that a person has to look at it (mcp-e2e status)."
+
+REPORTED = "The run is over: tell the user what it showed. plan_run begins another."
 
 
 def after_session(state: SessionState, service: str) -> str:
@@ -62,12 +64,6 @@ def _still_open(attempt: Attempt) -> str:
         AttemptState.STARTING: "The service is starting",
     }.get(attempt.state, "Still running")
     return f"{what}, which is no failure: repeat the same run_test call; it joins this attempt."
-
-
-def after_checkpoint(run: Run, point: Checkpoint, breaker: Breaker) -> str:
-    if run.current is None:
-        return "All slots are recorded: call report."
-    return after_plan(run, breaker)
 
 
 def for_slot(run: Run, slot: Slot, breaker: Breaker) -> str:

@@ -10,7 +10,7 @@ _NO_HELP = (
 )
 
 
-def facts(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> dict[str, Any]:
+def facts(window: Window, ruling: Ruling, *, status_line: str) -> dict[str, Any]:
     """The contract's structured refusal; ``status_line`` is the full launch line of ``status`` for the user."""
     breaker = window.breaker
     return {
@@ -48,7 +48,8 @@ def _why(window: Window, ruling: Ruling) -> str:
         return "Rule R1: after the reset one test at a time may run, and that test is running now."
     reds = breaker.reds[-3:]
     shown = "; ".join(_short(f"{red.test} {red.verdict}: {red.message}", 80 if len(reds) < 3 else 55) for red in reds)
-    return f"Rule {ruling.rule}: {breaker.consecutive} red tests in a row on this project (incident {breaker.incident}): {shown}."
+    count = f"{breaker.consecutive} red tests in a row on this project (incident {breaker.incident})"
+    return f"Rule {ruling.rule}: {count}: {shown}."
 
 
 def _next_step(window: Window, status_line: str) -> str:

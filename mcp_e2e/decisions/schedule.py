@@ -69,7 +69,7 @@ def position(run: Run, breaker: Breaker, *, limit: int, attempts_allowed: int) -
     )
 
 
-def why_due(run: Run, slot: Slot) -> str:
+def why_due(slot: Slot) -> str:
     """Why this slot comes next, in a sentence."""
     last = slot.last
     if last is None:

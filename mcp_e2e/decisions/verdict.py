@@ -14,12 +14,13 @@ from mcp_e2e.model.work import Artifact, Collected, PromptFacts
 
 _NOISE = (
     (re.compile(r"\x1b\[[0-9;]*[A-Za-z]"), ""),
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.I), "<id>"),
-    (re.compile(r"0x[0-9a-f]+", re.I), "<addr>"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE), "<id>"),
+    (re.compile(r"0x[0-9a-f]+", re.IGNORECASE), "<addr>"),
     (re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.+-]+){2,}"), "<path>"),
     (re.compile(r"\b\d+(?:\.\d+)?\s?(?:ms|s|sec|seconds|MiB|GiB|MB|GB|%)?\b"), "<n>"),
 )
-_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError|CUDA error: out|std::bad_alloc", re.I)
+_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError|CUDA error: out|std::bad_alloc", re.IGNORECASE)
+_TELLING = re.compile(r"\b(error|failed|assert\w*|exception|fatal)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def of_command(test: str, exit_record: ExitRecord, log_tail: str) -> Judgement:
 def _last_words(log_tail: str) -> str:
     """The line that most likely names the cause: the last one with an error word in it, else the last one."""
     lines = [line.strip() for line in log_tail.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"\b(error|failed|assert\w*|exception|fatal)\b", line, re.I)]
+    telling = [line for line in lines if _TELLING.search(line)]
     chosen = (telling or lines)[-1:]
     return f": {chosen[0][:200]}" if chosen else ""
 

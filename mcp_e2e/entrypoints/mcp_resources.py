@@ -57,11 +57,11 @@ async def _report(app: App, _: Caller, names: list[str]) -> tuple[Content, str]:
 
 
 async def _session_log(app: App, _: Caller, names: list[str]) -> tuple[Content, str]:
-    return _tail(app.views.session_log(names[0])), TEXT
+    return _tail(await app.views.session_log(names[0])), TEXT
 
 
 async def _job_log(app: App, _: Caller, names: list[str]) -> tuple[Content, str]:
-    return _tail(app.views.job_log(names[0])), TEXT
+    return _tail(await app.views.job_log(names[0])), TEXT
 
 
 async def _artifact(app: App, _: Caller, names: list[str]) -> tuple[Content, str]:

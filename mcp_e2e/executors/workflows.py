@@ -12,7 +12,7 @@ from mcp_e2e.errors import ServiceUnavailable, SetupError
 from mcp_e2e.executors import artifacts
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowOrder
 from mcp_e2e.model.runs import Verdict
-from mcp_e2e.model.work import PromptFacts, PromptState
+from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState
 
 
 async def run_workflow(order: WorkflowOrder, watch: Watch) -> Outcome:
@@ -68,7 +68,7 @@ async def _judge(client: ComfyUI, order: WorkflowOrder, started_at: float | None
         message = f"still running after its time limit ({order.timeout_s:.0f} s); the prompt was interrupted"
         judgement = verdict.failed(order.test, Verdict.TIMED_OUT, "timeout", message)
         return Outcome(judgement, _evidence(order, facts), *_span(facts, started_at))
-    collected = await collect(client, facts.fresh_outputs, order.folder)
+    collected = await collect(client, _saved(facts), order.folder)
     evidence = _evidence(order, facts) | {"artifacts": artifacts.listed(order.attempt, collected.artifacts)}
     judgement = verdict.of_prompt(order.test, facts, collected, order.expect)
     return Outcome(judgement, evidence, *_span(facts, started_at))
@@ -87,6 +87,12 @@ def _evidence(order: WorkflowOrder, facts: PromptFacts | None = None) -> dict[st
         if facts.error is not None and facts.error.traceback:
             evidence["log_tail"] = facts.error.traceback
     return evidence
+
+
+def _saved(facts: PromptFacts) -> tuple[OutputFile, ...]:
+    """The files a workflow is judged by: previews count only where nothing is saved."""
+    saved = tuple(file for file in facts.fresh_outputs if file.type == "output")
+    return saved or facts.fresh_outputs
 
 
 def _files(facts: PromptFacts) -> list[dict[str, str]]:

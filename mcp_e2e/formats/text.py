@@ -181,9 +181,9 @@ def _cost(value: Any) -> int:
 def _mark(data: Mapping[str, Any], cut: Mapping[str, Any], room: int) -> str:
     """Which fields are shorter than they were; those that do not fit into ``room`` bytes are counted."""
     losses = list(_losses(data, cut))
-    named = [loss for at, loss in enumerate(losses) if _cost(losses[: at + 1]) <= room]
-    more = [f"{len(losses) - len(named)} more"] if len(named) < len(losses) else []
-    return ", ".join(named + more)
+    named = bisect_right(range(len(losses) + 1), room, key=lambda count: _cost(losses[:count])) - 1
+    more = [f"{len(losses) - named} more"] if named < len(losses) else []
+    return ", ".join(losses[:named] + more)
 
 
 def _losses(data: Mapping[str, Any], cut: Mapping[str, Any]) -> Iterator[str]:

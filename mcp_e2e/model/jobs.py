@@ -25,14 +25,14 @@ class RestartPolicy:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What a keeper is asked to run. ``env`` is the whole environment and reaches the keeper over its start pipe only."""
+    """What a keeper is asked to run. ``env`` is all of its environment and travels the start pipe only."""
 
     id: str
     kind: Literal["command", "service"]
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str] = field(repr=False)
-    labels: Mapping[str, str] = field(default_factory=dict)  # what it is for: service, attempt, tool; shown, never secret
+    labels: Mapping[str, str] = field(default_factory=dict)  # what it is for; shown, never secret
     timeout_s: float | None = None  # wall clock on CLOCK_MONOTONIC: time the machine slept is not counted
     stop_grace_s: float = 10.0
     merge_streams: bool = False  # stderr into stdout, in the order written (tests)
@@ -67,7 +67,7 @@ class ProcessIdentity:
 
 @dataclass(frozen=True)
 class Life:
-    """One generation of a job's process; ``ended_at`` is None while it lives. ``log_offset``: where its output starts."""
+    """One generation of a job's process, alive while ``ended_at`` is None. ``log_offset``: where its output starts."""
 
     generation: int
     started_at: float

@@ -1,6 +1,6 @@
 """Services under test and the sessions that keep them alive."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class ServiceSpec:
     hash: str
     stop_grace_s: float = 10.0
     slow_after_s: float = 120.0
-    restart: RestartPolicy = RestartPolicy()
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
 
     @property
     def attached(self) -> bool:

@@ -2,9 +2,13 @@
 
 import functools
 import os
+import sys
 
 from mcp_e2e.model.jobs import ProcessIdentity
 from mcp_e2e.process.keeping import facts
+
+if sys.platform != "linux":
+    import psutil
 
 
 @functools.cache
@@ -43,4 +47,10 @@ def descendants(process: ProcessIdentity) -> list[ProcessIdentity]:
     """Living processes below it; those whose parents died are not found this way."""
     if not is_alive(process):
         return []
-    return [ProcessIdentity(boot_id(), pid, born.ticks) for pid, born in facts.descendants(process.pid).items()]
+    if sys.platform == "linux":
+        return [ProcessIdentity(boot_id(), pid, born.ticks) for pid, born in facts.descendants(process.pid).items()]
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        return []
+    return [found for child in below if (found := identity(child.pid))]

@@ -72,6 +72,8 @@ async def _keeper_ended(keeper: ProcessIdentity, timeout_s: float) -> bool:
 def _launch(jobs_dir: Path, spec: JobSpec) -> None:
     if sys.platform == "win32":
         raise Unsupported("starting jobs is not supported on Windows yet")
+    if not spec.argv:
+        raise LaunchError("there is no program to start", remedy="Give at least one argument.", job=spec.id)
     lock = _prepare(jobs_dir, spec)
     folder = jobs_dir / spec.id
     try:

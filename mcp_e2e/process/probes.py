@@ -80,11 +80,7 @@ def owns_port(root: ProcessIdentity, port: int) -> bool:
     """Whether a process of this tree listens there. With the keeper as root (Linux) daemons of the job count too."""
     if not is_alive(root):
         return False
-    below = {process.pid for process in descendants(root)}
-    if sys.platform != "linux":
-        with contextlib.suppress(psutil.Error):
-            below = {process.pid for process in psutil.Process(root.pid).children(recursive=True)}
-    return any(_pid_listens(pid, port) for pid in {root.pid, *below})
+    return any(_pid_listens(process.pid, port) for process in (root, *descendants(root)))
 
 
 def _pid_listens(pid: int, port: int) -> bool:

@@ -41,6 +41,17 @@ def get(con: sqlite3.Connection, attempt_id: str) -> Attempt | None:
     return _attempt(row) if row else None
 
 
+def standing(con: sqlite3.Connection, attempt_id: str) -> Attempt | None:
+    """The attempt, or the one that was made again because it was lost."""
+    attempt = get(con, attempt_id)
+    if attempt is None or attempt.verdict is not Verdict.LOST:
+        return attempt
+    row = con.execute(
+        "SELECT * FROM attempts WHERE run = ? AND slot = ? AND n = ?", (attempt.run, attempt.slot, attempt.n + 1)
+    ).fetchone()
+    return _attempt(row) if row else attempt
+
+
 def of_run(con: sqlite3.Connection, run_id: str) -> dict[int, list[Attempt]]:
     """Attempts by slot, in the order they were made."""
     by_slot: dict[int, list[Attempt]] = {}
@@ -67,7 +78,7 @@ def advance(con: sqlite3.Connection, attempt_id: str, state: AttemptState, **fac
     """Record what became known of an open attempt: ``started_at``, ``generation``, ``joined_running``, ``job`` …"""
     columns = "".join(f", {name} = :{name}" for name in facts)
     con.execute(
-        f"UPDATE attempts SET state = :state{columns} WHERE id = :id AND state <> 'done'",  # noqa: S608
+        f"UPDATE attempts SET state = :state{columns} WHERE id = :id AND state <> 'done'",
         {"state": state.value, "id": attempt_id, **facts},
     )
 

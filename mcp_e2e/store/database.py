@@ -3,7 +3,7 @@
 Laws:
 - one piece of work is one transaction, begun IMMEDIATE: it is seen whole or not at all, by any process, and a
   cancelled caller cannot cut it in half, because the whole piece runs in the connection's own thread;
-- a database that is locked for longer than ``BUSY_S``, damaged, or newer than this program is refused, never guessed at.
+- a database locked for longer than ``BUSY_S``, damaged, or newer than this program is refused, never guessed at.
 """
 
 import sqlite3

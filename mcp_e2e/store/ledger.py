@@ -10,8 +10,8 @@ def write(con: sqlite3.Connection, call: Call, ruling: Ruling, breaker: Breaker,
     """The new row's id."""
     refused = ruling.kind == "refuse"
     row = con.execute(
-        "INSERT INTO ledger (at, tool, identity, args, caller, lease, door, ruling, rule, state, incident, run, outcome,"
-        " ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ledger (at, tool, identity, args, caller, lease, door, ruling, rule, state, incident, run,"
+        " outcome, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             call.at,
             call.tool,
@@ -51,7 +51,8 @@ def of_incident(con: sqlite3.Connection, incident: str) -> tuple[PastCall, ...]:
 def refusals(con: sqlite3.Connection, *, incident: str | None = None, run: str | None = None) -> int:
     """How many calls were refused, in one incident or during one run."""
     (count,) = con.execute(
-        "SELECT count(*) FROM ledger WHERE ruling = 'refuse' AND (?1 IS NULL OR incident = ?1) AND (?2 IS NULL OR run = ?2)",
+        "SELECT count(*) FROM ledger WHERE ruling = 'refuse'"
+        " AND (?1 IS NULL OR incident = ?1) AND (?2 IS NULL OR run = ?2)",
         (incident, run),
     ).fetchone()
     return int(count)

@@ -21,6 +21,11 @@ def active(con: sqlite3.Connection) -> Run | None:
     return _run(con, row) if row else None
 
 
+def active_id(con: sqlite3.Connection) -> str | None:
+    row = con.execute("SELECT id FROM runs WHERE state = 'active'").fetchone()
+    return row["id"] if row else None
+
+
 def get(con: sqlite3.Connection, run_id: str) -> Run | None:
     row = con.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
     return _run(con, row) if row else None

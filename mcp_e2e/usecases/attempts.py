@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from sqlite3 import Connection
 from typing import Any
 
@@ -131,10 +132,10 @@ class Attempts:
         return placed
 
     async def _wait(self, attempt: Attempt, wait_seconds: float, progress: Progress | None) -> Attempt:
-        """The attempt as it is when it has ended, or after ``wait_seconds``; goes on with its rerun when it was lost."""
+        """The attempt as it is when it has ended, or after ``wait_seconds``; a lost one's rerun takes its place."""
         begun = anyio.current_time()
         while True:
-            now = await self._place.run(lambda con: _latest(con, attempt))
+            now = await self._place.run(partial(attempts.standing, attempt_id=attempt.id))
             if now is None:
                 raise self._execution.could_not_start.pop(attempt.id, None) or SetupError(
                     f"{attempt.test} could not start", remedy="Call run_test again to see why."
@@ -201,15 +202,6 @@ def _selects(attempt: Attempt, test: str | None, params: Mapping[str, Any] | Non
     if params is None:
         return test is None or attempt.test == test
     return attempt.work == json.dumps(work(test or attempt.test, params))
-
-
-def _latest(con: Connection, attempt: Attempt) -> Attempt | None:
-    """The attempt as stored, or the rerun that replaced it; None when it was taken back."""
-    run = runs.get(con, attempt.run)
-    tries = run.slot(attempt.slot).attempts if run else ()
-    found = next((each for each in tries if each.id == attempt.id), None)
-    later = [each for each in tries if found and each.n == found.n + 1]
-    return later[0] if found and found.verdict is Verdict.LOST and later else found
 
 
 def _told(attempt: Attempt) -> str:

@@ -1,23 +1,21 @@
 """safe_exec and job: commands as jobs of their own, and looking at or ending whatever still runs."""
 
-import shutil
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import anyio
 
 from mcp_e2e.contracts import Progress
-from mcp_e2e.errors import LaunchError, NotFound, UsageError
+from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.model.answers import ExecAnswer, JobAnswer
-from mcp_e2e.model.jobs import Job, JobSpec, JobState, Stream
+from mcp_e2e.model.jobs import Job, JobSpec, Stream
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process import jobs, output, sandbox
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.store import attempts, sessions
+from mcp_e2e.usecases.command_lines import folder_inside, words
 from mcp_e2e.usecases.gate import Gate
-from mcp_e2e.usecases.replies import HEAD_BYTES, TAIL_BYTES, attempt_facts, job_line
+from mcp_e2e.usecases.replies import TAIL_BYTES, attempt_facts, job_line
 from mcp_e2e.usecases.workplace import Workplace
 
 SLICE_BYTES = 6144
@@ -52,9 +50,9 @@ class Execs:
         shown = {"command": command, "argv": argv, "cwd": cwd, "env": sorted(env) if env else None}
         async with self._gate.enter(caller, "safe_exec", shown | {"timeout_s": timeout_s}, identity=shown) as passage:
             caller = self._place.identified(caller)
-            words, shell = _argv(command, argv)
-            spec = self._spec(words, cwd, env or {}, timeout_s)
-            title, now = (command or " ".join(words))[:200], self._place.now()
+            argv_, shell = words(command, argv)
+            spec = self._spec(argv_, cwd, env or {}, timeout_s)
+            title, now = (command or " ".join(argv_))[:200], self._place.now()
             await self._place.run(lambda con: sessions.add_job(con, spec.id, "safe_exec", title, caller.shown, now))
             await jobs.launch(self._place.layout.jobs, spec)
             job = await self._wait(spec.id, wait_seconds, progress)
@@ -70,7 +68,7 @@ class Execs:
             id=job_id,
             kind="command",
             argv=tuple(argv),
-            cwd=_inside(loaded.project, cwd),
+            cwd=folder_inside(loaded.project, cwd),
             env=child_environment(self._place.environ, allow, env, job_id),
             labels={"tool": "safe_exec"},
             timeout_s=timeout_s or settings.timeout_s,
@@ -206,34 +204,6 @@ class Execs:
             lines=lines,
             next_step=f"offset={following} reads on." if job.live else "It has ended; this is its output.",
         )
-
-
-def _argv(command: str | None, argv: list[str] | None) -> tuple[list[str], str | None]:
-    """The words to execute, and the shell that reads ``command``."""
-    if (command is None) == (argv is None):
-        raise UsageError("give exactly one of command and argv", remedy='For example safe_exec(command="make -j2").')
-    if argv is not None:
-        if not argv or not argv[0]:
-            raise UsageError("argv is empty", remedy='For example safe_exec(argv=["make", "-j2"]).')
-        return argv, None
-    if sys.platform == "win32":
-        return ["cmd.exe", "/d", "/s", "/c", command or ""], "cmd.exe"
-    shell = shutil.which("bash") or "/bin/sh"
-    return [shell, "-c", command or ""], shell
-
-
-def _inside(project: Path, cwd: str | None) -> Path:
-    """``cwd`` as an absolute folder within the project, links followed.
-
-    Raises:
-        UsageError: it lies outside, or is no folder.
-    """
-    folder = (project / (cwd or ".")).resolve()
-    if not folder.is_relative_to(project.resolve()):
-        raise UsageError(f"cwd {cwd!r} lies outside the project {project}", remedy="Give a folder inside the project.")
-    if not folder.is_dir():
-        raise UsageError(f"cwd {cwd!r} is no folder", remedy="Give an existing folder inside the project.")
-    return folder
 
 
 def _text(stream: Stream | None) -> str | None:

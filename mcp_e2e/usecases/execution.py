@@ -7,12 +7,9 @@ Laws:
 """
 
 import logging
-import secrets
-import uuid
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from sqlite3 import Connection
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -24,33 +21,23 @@ from mcp_e2e.errors import E2EError, ServiceUnavailable
 from mcp_e2e.executors.commands import run_command
 from mcp_e2e.executors.orders import Outcome
 from mcp_e2e.executors.workflows import run_workflow
-from mcp_e2e.model.calls import Breaker, BreakerState, Red
 from mcp_e2e.model.runs import RED, Attempt, AttemptState, Verdict
 from mcp_e2e.model.services import Session, SessionState
-from mcp_e2e.process import jobs, locks, output
-from mcp_e2e.store import attempts, ledger, runs
+from mcp_e2e.process import locks, output
+from mcp_e2e.store import attempts, ledger
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.incidents import write_incident
 from mcp_e2e.usecases.sessions import Sessions
+from mcp_e2e.usecases.settlement import settled
 from mcp_e2e.usecases.sights import Sights
+from mcp_e2e.usecases.watching import Watching
 from mcp_e2e.usecases.workplace import Workplace
 
 TURN_S = 0.2
 BOOT_LOOK_S = 1.0
-PROGRESS_S = 1.0
 TAIL_BYTES = 4096
 log = logging.getLogger(__name__)
-
-
-def fresh_ids(attempt: Attempt) -> Attempt:
-    """The attempt with a new id and new job or prompt id, of the kind it has."""
-    return replace(
-        attempt,
-        id="a-" + secrets.token_hex(5),
-        job=jobs.new_job_id() if attempt.job else None,
-        prompt_id=str(uuid.uuid4()) if attempt.prompt_id else None,
-    )
 
 
 class Execution:
@@ -112,8 +99,8 @@ class Execution:
             return Outcome(verdicts.failed(attempt.test, Verdict.CANCELLED, "cancelled", "ended before it ran"))
         session = await self._service(attempt)
         if session is not None and attempt.state is not AttemptState.RUNNING:
-            await self._clean(attempt, session)
-        watch = _Watch(self._place, attempt, session)
+            await self._clean(session)
+        watch = Watching(self._place, attempt, session)
         if attempt.prompt_id is not None and session is not None:
             return await run_workflow(self._catalogue.workflow_order(attempt, session), watch)
         outcome = await run_command(self._catalogue.command_order(attempt, session), watch)
@@ -140,7 +127,7 @@ class Execution:
             )
         return session
 
-    async def _clean(self, attempt: Attempt, session: Session) -> None:
+    async def _clean(self, session: Session) -> None:
         """Delete what earlier attempts wrote, and the configured globs; an attached service keeps all it has."""
         _, config = self._sights.config(session.service)
         if session.attached or session.outputs is None:
@@ -179,9 +166,8 @@ class Execution:
             breakers.save(con, breaker, machine.release_probe(breaker), self._place.now())
 
     async def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        configured = self._limit()
-        incident = "i-" + secrets.token_hex(3)
-        opened, again = await self._place.run(lambda con: self._record(con, attempt, outcome, configured, incident))
+        settle = partial(settled, attempt=attempt, outcome=outcome, limit=self._limit(), now=self._place.now())
+        opened, again = await self._place.run(settle)
         if opened is not None:
             write_incident(self._place.layout.incidents, opened, str(self._place.project() or ""))
         if again is not None:
@@ -192,81 +178,3 @@ class Execution:
             return self._place.settings().settings.breaker.consecutive_failures
         except E2EError:  # broken since the attempt began: the strict default
             return 3
-
-    def _record(
-        self, con: Connection, attempt: Attempt, outcome: Outcome, configured: int, incident: str
-    ) -> tuple[Breaker | None, Attempt | None]:
-        """Verdict, breaker and run in one; what was opened, and the attempt to make again."""
-        now = self._place.now()
-        stored = attempts.get(con, attempt.id)
-        judgement = outcome.judgement
-        if stored is not None and stored.cancelled_by and judgement.verdict is not Verdict.PASSED:
-            judgement = verdicts.failed(attempt.test, Verdict.CANCELLED, "cancelled", f"ended by {stored.cancelled_by}")
-        evidence = {**outcome.evidence, "generation": stored.generation if stored else None}
-        spans = {"started_at": outcome.started_at, "ended_at": outcome.ended_at}
-        attempts.advance(con, attempt.id, AttemptState.RUNNING, **{k: v for k, v in spans.items() if v is not None})
-        if not attempts.finish(con, attempt.id, judgement, evidence, now):
-            return None, None
-        return self._count(con, attempt, judgement, configured, incident), self._again(con, attempt, judgement.verdict)
-
-    def _count(
-        self, con: Connection, attempt: Attempt, judgement: verdicts.Judgement, configured: int, incident: str
-    ) -> Breaker | None:
-        run = runs.get(con, attempt.run)
-        before = breakers.load(con)
-        if run is not None and run.mode == "survey" and before.state is BreakerState.CLOSED:
-            return None  # its reds count as one outcome when the run ends
-        now = self._place.now()
-        red = Red(
-            attempt=attempt.id,
-            test=attempt.test,
-            verdict=judgement.verdict.value,
-            message=judgement.failure.message[:300] if judgement.failure else "",
-            at=now,
-            by=attempt.by,
-        )
-        after = machine.observe(before, judgement.verdict, red, configured=configured, incident=incident)
-        breakers.save(con, before, after, now)
-        opened = after.state is BreakerState.OPEN and before.state is not BreakerState.OPEN
-        return after if opened else None
-
-    def _again(self, con: Connection, attempt: Attempt, verdict: Verdict) -> Attempt | None:
-        run = runs.get(con, attempt.run)
-        if verdict is not Verdict.LOST or run is None or run.state != "active":
-            return None
-        if attempt.n > 1 and run.slot(attempt.slot).attempts[attempt.n - 2].verdict is Verdict.LOST:
-            runs.end(con, run.id, "service_failed", self._place.now(), "its service died under the test twice in a row")
-            return None
-        again = fresh_ids(
-            replace(attempt, n=attempt.n + 1, state=AttemptState.QUEUED, created_at=self._place.now(), started_at=None)
-        )
-        attempts.add(con, again)
-        return again
-
-
-class _Watch:
-    """What an executor tells of one attempt, written to its row."""
-
-    def __init__(self, place: Workplace, attempt: Attempt, session: Session | None) -> None:
-        self._place = place
-        self._attempt = attempt
-        self._generation = session.generation if session else None
-        self._told = 0.0
-
-    async def submitted(self) -> None:
-        await self._advance(generation=self._generation)
-
-    async def started(self, at: float) -> None:
-        await self._advance(started_at=at, generation=self._generation)
-
-    async def _advance(self, **facts: Any) -> None:
-        await self._place.run(lambda con: attempts.advance(con, self._attempt.id, AttemptState.RUNNING, **facts))
-
-    async def progress(self, **facts: Any) -> None:
-        if anyio.current_time() - self._told >= PROGRESS_S:
-            self._told = anyio.current_time()
-            await self._place.run(lambda con: attempts.note_progress(con, self._attempt.id, facts))
-
-    async def cancelled(self) -> bool:
-        now = await self._place.run(lambda con: attempts.get(con, self._attempt.id))
-        return now is None or now.cancelled_by is not None

@@ -6,9 +6,11 @@ a call that kills the server still counts, and a refused call runs nothing.
 
 import json
 import shlex
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
@@ -90,8 +92,7 @@ class Gate:
     def _judge(self, con: Connection, call: Call) -> tuple[Window, Ruling, int]:
         window = self._window(con)
         ruling = guard.judge(window, call)
-        active = runs.active(con)
-        call_id = ledger.write(con, call, ruling, window.breaker, active.id if active else None)
+        call_id = ledger.write(con, call, ruling, window.breaker, runs.active_id(con))
         if ruling.takes_probe:
             breakers.save(con, window.breaker, machine.take_probe(window.breaker, call_id, call.lease), call.at)
         return window, ruling, call_id
@@ -117,7 +118,7 @@ class Gate:
 
     def _refused(self, window: Window, call: Call, ruling: Ruling) -> Refused:
         line = status_line(self._place)
-        facts = refusal.facts(window, call, ruling, status_line=line)
+        facts = refusal.facts(window, ruling, status_line=line)
         text = refusal.text(window, call, ruling, status_line=line)
         return Refused(f"{call.tool} was not run: {guard.law_of(ruling.rule or 'R1')}", text=text, **facts)
 
@@ -130,5 +131,11 @@ def canonical(tool: str, identity: Mapping[str, Any]) -> str:
 def status_line(place: Workplace) -> str:
     """The full line that shows a person where things stand."""
     project = place.project()
-    where = f" --project {shlex.quote(str(project))}" if project else ""
-    return f"mcp-e2e status{where}"
+    where = ["--project", str(project)] if project else []
+    return shlex.join([*_program(), "status", *where])
+
+
+def _program() -> list[str]:
+    """How this program is started where its folder is not on the PATH of the user's terminal."""
+    beside = Path(sys.executable).with_name("mcp-e2e.exe" if sys.platform == "win32" else "mcp-e2e")
+    return [str(beside)] if beside.exists() else [sys.executable, "-m", "mcp_e2e"]

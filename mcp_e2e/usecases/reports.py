@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mcp_e2e.decisions import next_step
 from mcp_e2e.decisions import report as decisions
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.formats import FORMATS
@@ -61,7 +62,7 @@ class Reports:
                 left_out=len(lines) - MOST_TESTS if len(lines) > MOST_TESTS else None,
                 files=files,
                 position=self._runs.position(chosen, breaker),
-                next_step=report.recommendation,
+                next_step=next_step.after_plan(chosen, breaker) if chosen.current else next_step.REPORTED,
             )
 
     async def _choose(self, run: str | None) -> Run:

@@ -3,33 +3,21 @@
 import secrets
 from sqlite3 import Connection
 
-from mcp_e2e.decisions import breaker as machine
 from mcp_e2e.decisions import next_step, schedule
-from mcp_e2e.errors import Contradiction, E2EError, NothingSelected, UsageError
+from mcp_e2e.errors import E2EError, NothingSelected, UsageError
 from mcp_e2e.model.answers import CheckpointAnswer, NextAnswer, PlanAnswer, Position
-from mcp_e2e.model.calls import Breaker, BreakerState, Red
-from mcp_e2e.model.runs import Caller, Checkpoint, CheckpointResult, Run, RunMode, Slot, Verdict
+from mcp_e2e.model.calls import Breaker
+from mcp_e2e.model.runs import Caller, Run, RunMode, Slot
 from mcp_e2e.store import breaker as breakers
-from mcp_e2e.store import attempts, runs
+from mcp_e2e.store import runs
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.gate import Gate
 from mcp_e2e.usecases.incidents import write_incident
+from mcp_e2e.usecases.recording import NO_RUN, RESULTS, Claim, recorded
 from mcp_e2e.usecases.replies import history, when
 from mcp_e2e.usecases.workplace import Workplace
 
 MOST_SLOTS_SHOWN = 40
-RESULTS: dict[str, CheckpointResult] = {
-    "success": "success",
-    "passed": "success",
-    "failure": "failure",
-    "failed": "failure",
-    "timed_out": "failure",
-    "errored": "failure",
-    "lost": "skipped",
-    "cancelled": "skipped",
-    "skipped": "skipped",
-}
-NO_RUN = "No run is planned."
 
 
 class Runs:
@@ -149,7 +137,7 @@ class Runs:
                 run=run.id,
                 slot=slot.n,
                 test=slot.test,
-                why=schedule.why_due(run, slot),
+                why=schedule.why_due(slot),
                 history=history(slot),
                 position=self.position(run, breaker),
                 next_step=next_step.for_slot(run, slot, breaker),
@@ -163,8 +151,9 @@ class Runs:
             raise UsageError(f"result {result!r} is not known", remedy=f"One of: {', '.join(RESULTS)}.")
         async with self._gate.enter(caller, "checkpoint", {"result": result, "note": note, "test": test}) as passage:
             caller = self._place.identified(caller)
+            limit, now = self._limits()[0], self._place.now()
             point, run, repeated, opened = await self._place.run(
-                lambda con: self._record(con, caller, RESULTS[result], note or "", test)
+                lambda con: recorded(con, Claim(RESULTS[result], note or "", test, caller.shown), limit, now)
             )
             passage.outcome = "repeated" if repeated else point.result
             if opened is not None:
@@ -183,97 +172,6 @@ class Runs:
             position=self.position(run, breaker),
             next_step=next_step.after_plan(run, breaker),
         )
-
-    def _record(
-        self, con: Connection, caller: Caller, result: CheckpointResult, note: str, test: str | None
-    ) -> tuple[Checkpoint, Run, bool, Breaker | None]:
-        last = runs.last_checkpoint(con)
-        run = runs.active(con) or (runs.get(con, last.run) if last else None)
-        if run is None:
-            raise UsageError(NO_RUN, remedy="Call plan_run, or run_test with the name of one test.")
-        slot = schedule.due(run, test) if run.state == "active" else None
-        if last is not None and _repeats(last, run, slot, result, note, test):
-            return last, run, True, None
-        if slot is None:
-            which = f"of test {test!r} " if test else ""
-            raise UsageError(
-                f"no slot {which}is open in run {run.id}", remedy="Call report, or plan_run for a new run."
-            )
-        verdict = _allowed(slot, result)
-        point = Checkpoint(run.id, slot.n, result, verdict, note, self._place.now(), caller.shown)
-        runs.add_checkpoint(con, point)
-        if slot.last is not None:  # whoever records a verdict has heard it
-            attempts.deliver(con, slot.last.id, point.at)
-        opened = self._end_if_done(con, run.id)
-        return point, runs.get(con, run.id) or run, False, opened
-
-    def _end_if_done(self, con: Connection, run_id: str) -> Breaker | None:
-        """End a run whose last slot was recorded; a survey then counts as one outcome."""
-        run = runs.get(con, run_id)
-        if run is None or run.current is not None or run.state != "active":
-            return None
-        now = self._place.now()
-        runs.end(con, run_id, "finished", now)
-        verdicts = [slot.verdict for slot in run.slots if slot.verdict is not None]
-        if run.mode != "survey" or not verdicts:
-            return None
-        reds = [slot for slot in run.slots if slot.last is not None and slot.last.red]
-        before = breakers.load(con)
-        if before.state is not BreakerState.CLOSED:
-            return None
-        red = Red(run.id, f"survey {run.id}", "failed", f"{len(reds)} of {len(verdicts)} tests red", now, run.by)
-        after = machine.observe(
-            before,
-            Verdict.FAILED if reds else Verdict.PASSED,
-            red,
-            configured=self._limits()[0],
-            incident="i-" + secrets.token_hex(3),
-        )
-        breakers.save(con, before, after, now)
-        return after if after.state is BreakerState.OPEN else None
-
-
-def _repeats(
-    last: Checkpoint, run: Run, slot: Slot | None, result: CheckpointResult, note: str, test: str | None
-) -> bool:
-    """Whether a call says the last checkpoint over again, because its reply was lost."""
-    same = last.run == run.id and last.result == result and last.note == note
-    same = same and (test is None or run.slot(last.slot).test == test)
-    untouched = slot is None or (slot.verdict is None and result != "skipped")
-    return same and untouched
-
-
-def _allowed(slot: Slot, result: CheckpointResult) -> Verdict | None:
-    """The verdict that is recorded with ``result``.
-
-    Raises:
-        Contradiction: ``result`` claims more, or something else, than the server observed.
-    """
-    attempt = slot.last
-    if attempt is not None and attempt.open:
-        raise Contradiction(
-            f"attempt {attempt.id} of {slot.test} is still {attempt.state.value}",
-            remedy="Repeat run_test to wait for its verdict, or end it with job(action='cancel').",
-        )
-    verdict = slot.verdict
-    if verdict is None and result != "skipped":
-        raise Contradiction(
-            f"slot {slot.n} ({slot.test}) has no verdict: it was not run",
-            remedy="Call run_test first, or checkpoint(result='skipped').",
-        )
-    if result == "success" and verdict is not Verdict.PASSED:
-        failure = attempt.failure.message if attempt and attempt.failure else ""
-        raise Contradiction(
-            f"the server saw {slot.test} as {verdict.value if verdict else 'not run'}: {failure}",
-            remedy="Repair the cause and run_test again, or checkpoint(result='failure').",
-            verdict=verdict.value if verdict else None,
-            evidence=dict(attempt.evidence) if attempt else {},
-        )
-    if result == "failure" and verdict in {Verdict.CANCELLED}:
-        raise Contradiction(
-            f"{slot.test} was cancelled, so nothing is known of it", remedy="Run it again, or record 'skipped'."
-        )
-    return verdict
 
 
 def _shown(run: Run, slot: Slot) -> str:

@@ -19,8 +19,8 @@ from mcp_e2e.process import jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
 from mcp_e2e.settings import ServiceConfig, expand
 from mcp_e2e.store import attempts, sessions
-from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.store import breaker as breakers
+from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.usecases.gate import Gate
 from mcp_e2e.usecases.replies import session_facts
 from mcp_e2e.usecases.sights import Sights

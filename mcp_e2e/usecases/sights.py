@@ -68,7 +68,7 @@ class Sights:
             service=name,
             kind=config.kind,
             state=state,
-            stage=_stage(job, state, health, self._place.now()),
+            stage=_stage(job, health, self._place.now()),
             generation=job.generation,
             url=row.url or None,
             job=job.id,
@@ -126,7 +126,7 @@ class Sights:
         return spec.hash != row.spec_hash
 
 
-def _stage(job: Job, state: SessionState, health: Health, now: float) -> str:
+def _stage(job: Job, health: Health, now: float) -> str:
     if job.state is JobState.BACKOFF and job.retry_at is not None:
         return f"died, restarting in {max(0.0, job.retry_at - now):.0f} s"
     if not job.live:

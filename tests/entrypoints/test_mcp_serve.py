@@ -53,7 +53,7 @@ ERRORS = [
     ("status", {"verbose": True}, {"usage"}),
     ("plan_run", {"tests": ["nope"]}, {"nothing_selected"}),
     ("next_test", {"run": "x"}, {"usage"}),
-    ("run_test", {"test": "nope"}, {"nothing_selected", "not_found"}),
+    ("run_test", {"test": "nope"}, {"usage", "nothing_selected"}),
     ("checkpoint", {"result": "success"}, {"usage", "contradicts_verdict"}),
     ("report", {"run": "r-nope"}, {"not_found"}),
     ("safe_exec", {"argv": ["/no/such/program"]}, {"launch", "setup"}),

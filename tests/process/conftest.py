@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,3 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
     yield room
     for job in jobs.list_jobs(room.dir) if room.dir.exists() else []:
         await jobs.stop(room.dir, job.id)
-
-
-Ask = Callable[[], Awaitable[Any]]

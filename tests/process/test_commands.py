@@ -1,9 +1,9 @@
 """Commands: output, time limits, children left behind, and what they may not touch."""
 
-import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +55,8 @@ async def test_a_command_that_obeys_ends_at_the_first_warning(room):
 async def test_a_flood_of_output_is_counted_exactly_and_bounded_on_disk_and_in_memory(room):
     """200 MB printed as one single line: the log stays at its cap, head and tail and sizes are right."""
     size = 200_000_000
-    code = f"import sys\nw = sys.stdout.buffer.write\nw(b'BEGIN')\nfor _ in range({size} // 100_000): w(b'x' * 100_000)\nw(b'END')"
+    flood = f"for _ in range({size} // 100_000): w(b'x' * 100_000)"
+    code = f"import sys\nw = sys.stdout.buffer.write\nw(b'BEGIN')\n{flood}\nw(b'END')"
     job = await room.python(code)
     keeper, peak = job.keeper.pid, 0
     while room.look(job).live:
@@ -72,15 +73,16 @@ async def test_a_flood_of_output_is_counted_exactly_and_bounded_on_disk_and_in_m
     with job.log.open("rb") as log:
         log.seek(-2, 2)
         assert log.read() == b"ND"
-    assert peak < 40_000
+    assert peak < 25_000, peak
 
 
 def memory_kib(pid):
+    """The most the process ever had in memory; 0 where the system does not say, or no longer."""
     try:
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return resource.RLIM_INFINITY if sys.platform != "linux" else 0
+        status = Path(f"/proc/{pid}/status").read_text("ascii")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
 async def test_a_character_is_never_cut_between_head_and_tail(room):
@@ -199,6 +201,6 @@ async def test_unusual_text_in_arguments_and_folders_arrives_unchanged(room):
     folder = room.cwd / "a b\n'ü"
     folder.mkdir()
     text = "ä \"'\n\\ " + b"\xff".decode("utf-8", "surrogateescape")
-    code = "import os, sys; print(os.path.basename(os.getcwd()) == \"a b\\n'ü\", ascii(sys.argv[1]), ascii(os.environ['X']))"
+    code = "import os, sys; print(ascii(os.path.basename(os.getcwd())), ascii(sys.argv[1]), ascii(os.environ['X']))"
     job = await room.command(sys.executable, "-c", code, text, cwd=folder, env={"X": text})
-    assert (await room.end(job)).exit.stdout.head == f"True {text!a} {text!a}\n"
+    assert (await room.end(job)).exit.stdout.head == f"{folder.name!a} {text!a} {text!a}\n"

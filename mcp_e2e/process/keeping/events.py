@@ -30,6 +30,7 @@ class Events:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever our launcher's thread had blocked
         with quietly(FileExistsError):
             os.mkfifo("ctl", 0o600)
         self._ctl = os.open("ctl", os.O_RDONLY | os.O_NONBLOCK)

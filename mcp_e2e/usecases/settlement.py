@@ -1,0 +1,83 @@
+"""What the end of an attempt means, stored in one transaction: verdict, breaker, run, and whether to try again."""
+
+import secrets
+import uuid
+from dataclasses import replace
+from sqlite3 import Connection
+
+from mcp_e2e.decisions import breaker as machine
+from mcp_e2e.decisions import verdict as verdicts
+from mcp_e2e.executors.orders import Outcome
+from mcp_e2e.model.calls import Breaker, BreakerState, Red
+from mcp_e2e.model.runs import Attempt, AttemptState, Run, Verdict
+from mcp_e2e.process import jobs
+from mcp_e2e.store import attempts, runs
+from mcp_e2e.store import breaker as breakers
+
+SERVICE_FAILED = "its service died under the test twice in a row"
+
+
+def settled(
+    con: Connection, attempt: Attempt, outcome: Outcome, limit: int, now: float
+) -> tuple[Breaker | None, Attempt | None]:
+    """Store how ``attempt`` ended; the breaker if this opened it, and the attempt to make again if it was lost.
+
+    ``limit``: configured reds in a row. An attempt that has its verdict already changes nothing.
+    """
+    stored = attempts.get(con, attempt.id)
+    judgement = outcome.judgement
+    if stored is not None and stored.cancelled_by and judgement.verdict is not Verdict.PASSED:
+        judgement = verdicts.failed(attempt.test, Verdict.CANCELLED, "cancelled", f"ended by {stored.cancelled_by}")
+    evidence = {**outcome.evidence, "generation": stored.generation if stored else None}
+    spans = {"started_at": outcome.started_at, "ended_at": outcome.ended_at}
+    attempts.advance(con, attempt.id, AttemptState.RUNNING, **{k: v for k, v in spans.items() if v is not None})
+    if not attempts.finish(con, attempt.id, judgement, evidence, now):
+        return None, None
+    run = runs.get(con, attempt.run)
+    return _counted(con, attempt, judgement, run, limit, now), _again(con, attempt, judgement.verdict, run, now)
+
+
+def _counted(
+    con: Connection, attempt: Attempt, judgement: verdicts.Judgement, run: Run | None, limit: int, now: float
+) -> Breaker | None:
+    """The breaker when this verdict opened it. A survey's reds count as one outcome when its run ends."""
+    before = breakers.load(con)
+    if run is not None and run.mode == "survey" and before.state is BreakerState.CLOSED:
+        return None
+    red = Red(
+        attempt=attempt.id,
+        test=attempt.test,
+        verdict=judgement.verdict.value,
+        message=judgement.failure.message[:300] if judgement.failure else "",
+        at=now,
+        by=attempt.by,
+    )
+    return observed(con, before, judgement.verdict, red, limit, now)
+
+
+def observed(con: Connection, before: Breaker, verdict: Verdict, red: Red, limit: int, now: float) -> Breaker | None:
+    """Let the breaker see one outcome; it is returned when this opened it."""
+    after = machine.observe(before, verdict, red, configured=limit, incident="i-" + secrets.token_hex(3))
+    breakers.save(con, before, after, now)
+    return after if after.state is BreakerState.OPEN and before.state is not BreakerState.OPEN else None
+
+
+def _again(con: Connection, attempt: Attempt, verdict: Verdict, run: Run | None, now: float) -> Attempt | None:
+    if verdict is not Verdict.LOST or run is None or run.state != "active":
+        return None
+    if attempt.n > 1 and run.slot(attempt.slot).attempts[attempt.n - 2].verdict is Verdict.LOST:
+        runs.end(con, run.id, "service_failed", now, SERVICE_FAILED)
+        return None
+    again = _fresh(replace(attempt, n=attempt.n + 1, state=AttemptState.QUEUED, created_at=now, started_at=None))
+    attempts.add(con, again)
+    return again
+
+
+def _fresh(attempt: Attempt) -> Attempt:
+    """The attempt under a new id, with a new job or prompt id of the kind it has."""
+    return replace(
+        attempt,
+        id="a-" + secrets.token_hex(5),
+        job=jobs.new_job_id() if attempt.job else None,
+        prompt_id=str(uuid.uuid4()) if attempt.prompt_id else None,
+    )
