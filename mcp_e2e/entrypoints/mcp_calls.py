@@ -43,7 +43,8 @@ async def call(name: str, arguments: Mapping[str, Any] | None, at: Visit) -> Cal
         logger.exception("tool %s failed", name)
         return failed(name, E2EError(f"{name} failed inside the server; the log on its stderr says where."))
     shown = clip(answer.shown())
-    return _result(shown, plain(shown))
+    told = {key: value for key, value in shown.items() if key != "position"}
+    return _result(shown, plain(told | {"position": shown.get("position")}))  # its own facts first
 
 
 def failed(name: str, error: E2EError) -> CallToolResult:
@@ -52,7 +53,7 @@ def failed(name: str, error: E2EError) -> CallToolResult:
     if isinstance(error, Refused):
         said = {"refused": True, "message": error.message} | _fitting(name, facts) | {"code": error.code}
         return _result(clip(said), error.text, is_error=True)
-    if isinstance(error, UsageError) and name in TOOLS:
+    if error.advice == UsageError.remedy and name in TOOLS:
         facts.setdefault("example", example(TOOLS[name]))
     head = {"code": error.code, "message": error.message, "remedy": error.advice}
     said = head | {key: value for key, value in _fitting(name, facts).items() if value is not None} | head

@@ -5,7 +5,7 @@ a tool, also errors and refusals: one widespread client checks them on those too
 """
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -33,15 +33,24 @@ def output_schema(answer: type[Answer]) -> Schema:
     properties: dict[str, Any] = {name: {"type": kind} for name, kind in _FAILURE.items()}
     for name, field in answer.model_fields.items():
         kind = _json_type(field.annotation)
-        other = _REFUSAL_TOO.get(name, kind)
-        properties[name] = {"type": kind if kind == other else [kind, other]}
+        properties[name] = _any_of(dict.fromkeys((kind, _REFUSAL_TOO.get(name, kind))))
     return {"type": "object", "properties": properties, "required": ["next_step"]}
 
 
 def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     """True when ``value`` has the type that a property of ``output_schema`` names."""
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return any(_is(value, kind) for kind in kinds)
+    return any(_is(value, kind) for kind in kinds_of(schema))
+
+
+def kinds_of(schema: Mapping[str, Any]) -> list[str]:
+    """The types a property admits."""
+    return [branch["type"] for branch in schema.get("anyOf", [schema])]
+
+
+def _any_of(kinds: Iterable[str]) -> Schema:
+    """One type, or branches of one type each: a list of types is what some model providers do not read."""
+    branches: list[Schema] = [{"type": kind} for kind in kinds]
+    return branches[0] if len(branches) == 1 else {"anyOf": branches}
 
 
 def _is(value: Any, kind: str) -> bool:
@@ -70,14 +79,9 @@ def _compact(node: Mapping[str, Any]) -> Schema:
     if "items" in node:
         small["items"] = _compact(node["items"])
     if isinstance(values := small.get("additionalProperties"), dict):
-        small["additionalProperties"] = _scalar(values)
+        kinds = [kind for kind in kinds_of(values) if kind != "integer"]  # an integer is a number
+        small["additionalProperties"] = _any_of(kinds)
     return small
-
-
-def _scalar(node: Mapping[str, Any]) -> Schema:
-    """A union of plain types as one list of their names."""
-    kinds = [branch["type"] for branch in node.get("anyOf", ())]
-    return {"type": [kind for kind in kinds if kind != "integer"]} if kinds else {"type": node["type"]}
 
 
 def _json_type(annotation: Any) -> str:

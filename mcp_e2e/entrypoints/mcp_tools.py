@@ -158,11 +158,12 @@ _TABLE = (
         "job",
         "Look at running work",
         "Look at or end work that still runs. id: a job, attempt or service. list; wait; output (from offset, or "
-        "lines matching grep); cancel (kills that work's whole tree, for everyone waiting on it). Works always.",
+        "lines matching grep); cancel (kills that work's whole tree, for everyone waiting on it; a service ends by "
+        "stop_session). Works always.",
         given.Job,
         answers.JobAnswer,
         _hints(destroys=True, repeats=True),
-        {"action": "list"},
+        {"action": "output", "id": "comfyui", "grep": "Error"},
         do.job,
     ),
 )

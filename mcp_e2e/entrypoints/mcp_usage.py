@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcp_e2e.entrypoints.mcp_arguments import Arguments
-from mcp_e2e.entrypoints.mcp_schemas import input_schema
+from mcp_e2e.entrypoints.mcp_schemas import input_schema, kinds_of
 from mcp_e2e.entrypoints.mcp_tools import TOOLS, Tool
 from mcp_e2e.errors import UsageError
 
@@ -42,7 +42,7 @@ def parse(tool: Tool, arguments: Mapping[str, Any] | None) -> Arguments:
     except ValidationError as error:
         problems = list(dict.fromkeys(_problem(tool, detail) for detail in error.errors(include_url=False)))
     shown = example(tool, _repaired(tool, sent))
-    message = f"Nothing ran: {'; '.join(problems)}."
+    message = f"Nothing ran: {'; '.join(problems)}".removesuffix("?") + ("?" if problems[-1].endswith("?") else ".")
     raise UsageError(message, remedy=f"Call it like this: {shown}", example=shown) from None
 
 
@@ -91,8 +91,7 @@ def _described(schema: Mapping[str, Any]) -> str:
     """A property's schema in words: "a whole number from 1 to 500"."""
     if choices := schema.get("enum"):
         return " or ".join(json.dumps(choice) for choice in choices)
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    words = " or ".join(_KINDS[kind] for kind in kinds)
+    words = " or ".join(_KINDS[kind] for kind in kinds_of(schema))
     if "items" in schema:
         words += " of texts"
     if schema.get("minLength") or schema.get("minItems"):

@@ -101,7 +101,7 @@ def _kind_and_message(attempt: AttemptLine) -> tuple[str, str]:
 
 def _story(attempt: AttemptLine) -> str:
     parts = [_kind_and_message(attempt)[1], attempt.log_tail or "", f"log: {attempt.log}" if attempt.log else ""]
-    return clean("\n\n".join(part for part in parts if part.strip()))
+    return "\n\n".join(part for part in (clean(part).strip("\n") for part in parts) if part)
 
 
 def _out(line: SlotLine, project: str) -> list[str]:

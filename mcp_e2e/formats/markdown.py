@@ -34,9 +34,9 @@ def _head(report: Report) -> str:
     )
     facts = [
         f"{slots} of {counts.total} slots ({rate})",
-        f"{counts.attempts} attempts, {counts.flaky} flaky slots, {counts.lost} attempts lost with the service",
+        f"attempts {counts.attempts}, of these lost with the service {counts.lost}; flaky slots {counts.flaky}",
         f"{report.mode} run by {_inline(report.by)}, {utc(report.started)}, {span(report.duration_s)}, {report.state}",
-        f"{report.restarts} restarts, {report.refusals} refusals, breaker {_inline(report.breaker)}",
+        f"restarts {report.restarts}, refusals {report.refusals}, breaker {_inline(report.breaker)}",
     ]
     if report.boot_saved_how:
         facts.append(f"Boot time saved: {span(report.boot_saved_s)} ({_inline(report.boot_saved_how)})")
@@ -50,7 +50,7 @@ def _causes(report: Report) -> Iterator[str]:
     yield f"\n## {len(report.causes)} causes\n\n"
     for cause in report.causes:
         slots = ", ".join(map(str, cause.slots))
-        yield f"- {_inline(cause.kind)}: {_inline(cause.message)} (slots {slots}; seen {cause.attempts} times)\n"
+        yield f"- {_inline(cause.kind)}: {_inline(cause.message)} (slots {slots}; attempts {cause.attempts})\n"
 
 
 def _details(tests: Iterable[SlotLine]) -> Iterator[str]:

@@ -28,15 +28,19 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _entry(head: str, value: Any) -> Iterator[str]:
-    """``head value`` on one line where it fits, else ``head`` and the value as an indented block."""
+    """``head value`` on one line where it fits, else the value as a block, indented under ``head`` or behind a dash."""
     if _empty(value):
         return
     short = _short(value)
     if short is not None:
         yield f"{head} {short}"
         return
-    yield head
-    yield from (f"  {line}" for line in _block(value))
+    lines = [f"  {line}" for line in _block(value)]
+    if head == "-":
+        lines[0] = f"-{lines[0][1:]}"
+    else:
+        yield head
+    yield from lines
 
 
 def _block(value: Any) -> Iterator[str]:

@@ -83,7 +83,7 @@ class Attempt:
     started_at: float | None = None
     ended_at: float | None = None
     generation: int | None = None
-    joined_running: bool | None = None  # the service was up already: one boot saved
+    joined_running: bool | None = None  # an earlier attempt ran on this generation: one boot saved
     verdict: Verdict | None = None
     failure: Failure | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)

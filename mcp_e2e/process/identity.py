@@ -7,8 +7,19 @@ import sys
 from mcp_e2e.model.jobs import ProcessIdentity
 from mcp_e2e.process.keeping import facts
 
-if sys.platform != "linux":
+if sys.platform == "linux":
+
+    def _below(pid: int) -> list[int]:
+        return list(facts.descendants(pid))
+
+else:
     import psutil
+
+    def _below(pid: int) -> list[int]:
+        try:
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        except psutil.Error:
+            return []
 
 
 @functools.cache
@@ -45,12 +56,5 @@ def send_signal(process: ProcessIdentity, number: int) -> bool:
 
 def descendants(process: ProcessIdentity) -> list[ProcessIdentity]:
     """Living processes below it; those whose parents died are not found this way."""
-    if not is_alive(process):
-        return []
-    if sys.platform == "linux":
-        return [ProcessIdentity(boot_id(), pid, born.ticks) for pid, born in facts.descendants(process.pid).items()]
-    try:
-        below = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        return []
-    return [found for child in below if (found := identity(child.pid))]
+    below = _below(process.pid) if is_alive(process) else []
+    return [found for pid in below if (found := identity(pid))]

@@ -145,6 +145,15 @@ def produced_by(con: sqlite3.Connection, service: str, limit: int = 50) -> list[
     return [_attempt(row) for row in rows]
 
 
+def used(con: sqlite3.Connection, service: str, generation: int) -> bool:
+    """Whether an attempt has run on this life of the service already."""
+    row = con.execute(
+        "SELECT 1 FROM attempts WHERE service = ? AND generation = ? AND started_at IS NOT NULL LIMIT 1",
+        (service, generation),
+    ).fetchone()
+    return row is not None
+
+
 def durations(con: sqlite3.Connection, test: str, limit: int = 10) -> list[float]:
     """Seconds of the latest passed attempts of a test, newest first."""
     rows = con.execute(

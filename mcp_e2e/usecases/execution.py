@@ -113,10 +113,8 @@ class Execution:
         name = attempt.service
         if attempt.state is AttemptState.RUNNING:
             return await self._sights.look(name)
-        was_up = await self._sessions.ensure(self._place.identified(self._place.caller), name)
-        await self._place.run(
-            lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING, joined_running=was_up)
-        )
+        await self._sessions.ensure(self._place.identified(self._place.caller), name)
+        await self._place.run(lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING))
         session = await self._sessions.wait_ready(name, BOOT_LOOK_S)
         while session.state in {SessionState.STARTING, SessionState.DEGRADED} and not await self._cancelled(attempt):
             session = await self._sessions.wait_ready(name, BOOT_LOOK_S)
@@ -125,6 +123,10 @@ class Execution:
             raise ServiceUnavailable(
                 f"service {name} is {session.state.value}: {session.cause or session.stage}", log_tail=tail
             )
+        saved = await self._place.run(partial(attempts.used, service=name, generation=session.generation))
+        await self._place.run(
+            lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING, joined_running=saved)
+        )
         return session
 
     async def _clean(self, session: Session) -> None:

@@ -82,7 +82,7 @@ def checked(name: str, result: CallToolResult) -> tuple[dict[str, Any], str]:
     return result.structured_content, result.content[0].text
 
 
-async def test_an_answer_comes_as_data_and_as_text(connect: Connect):
+async def test_an_answer_comes_as_data_and_as_text(connect: Connect) -> None:
     """Each suffices alone; absent fields are left out."""
 
     async def work(*_: Any, **__: Any) -> AttemptAnswer:
@@ -104,7 +104,7 @@ async def test_an_answer_comes_as_data_and_as_text(connect: Connect):
     assert all(word in text for word in ("failed", "portrait", "Call checkpoint."))
 
 
-async def test_the_caller_is_the_client_by_name_and_this_process(connect: Connect):
+async def test_the_caller_is_the_client_by_name_and_this_process(connect: Connect) -> None:
     """Both eras carry the name, each in its own way; a known client is waited for longer."""
     seen: dict[str, Any] = {}
 
@@ -121,12 +121,12 @@ async def test_the_caller_is_the_client_by_name_and_this_process(connect: Connec
 @pytest.mark.parametrize(
     ("client", "seconds"), [("claude-code", 240.0), ("", PATIENCE_S), ("cursor-vscode", PATIENCE_S)]
 )
-def test_unknown_clients_are_answered_before_they_give_up(client: str, seconds: float):
+def test_unknown_clients_are_answered_before_they_give_up(client: str, seconds: float) -> None:
     """Most give up at 60 seconds."""
     assert patience(client) == seconds
 
 
-async def test_an_anticipated_failure_says_code_message_and_remedy(connect: Connect):
+async def test_an_anticipated_failure_says_code_message_and_remedy(connect: Connect) -> None:
     """With its facts beside them, and the remedy as the next step unless it brings its own."""
     error = ConfigError("mcp-e2e.toml, line 3: unknown key 'prot'.", file="/p/mcp-e2e.toml", line=3, near=None)
     async with connect(raises(error)) as client:
@@ -140,7 +140,7 @@ async def test_an_anticipated_failure_says_code_message_and_remedy(connect: Conn
     assert text.count(error.advice) == 1
 
 
-async def test_a_refusal_is_passed_on_word_for_word(connect: Connect):
+async def test_a_refusal_is_passed_on_word_for_word(connect: Connect) -> None:
     """Its list of evidence fits a schema in which evidence of a verdict is an object."""
     async with connect(raises(Refused("run_test was not run", text="REFUSED: stop.", **REFUSAL))) as client:
         result = await client.call_tool("run_test", {})
@@ -151,7 +151,7 @@ async def test_a_refusal_is_passed_on_word_for_word(connect: Connect):
     assert data["code"] == "refused"
 
 
-async def test_a_defect_of_ours_shows_no_traceback(connect: Connect, caplog: pytest.LogCaptureFixture):
+async def test_a_defect_of_ours_shows_no_traceback(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     """The agent learns that it is not its fault; the log has the rest."""
     async with connect(raises(RuntimeError("secret 4711"))) as client:
         result = await client.call_tool("status", {})
@@ -162,7 +162,7 @@ async def test_a_defect_of_ours_shows_no_traceback(connect: Connect, caplog: pyt
     assert "4711" in caplog.text
 
 
-async def test_wrong_arguments_reach_no_use_case(connect: Connect):
+async def test_wrong_arguments_reach_no_use_case(connect: Connect) -> None:
     """And the answer carries a correct call."""
     async with connect(raises(AssertionError("it ran"))) as client:
         result = await client.call_tool("run_test", {"wait": 3})
@@ -172,7 +172,7 @@ async def test_wrong_arguments_reach_no_use_case(connect: Connect):
     assert 'run_test({"wait_seconds": 3})' in text
 
 
-async def test_an_unknown_tool_is_an_answer_too(connect: Connect):
+async def test_an_unknown_tool_is_an_answer_too(connect: Connect) -> None:
     """A protocol error would not reach the model."""
     async with connect(raises(AssertionError("it ran"))) as client:
         result = await client.call_tool("runtest", {})
@@ -181,26 +181,28 @@ async def test_an_unknown_tool_is_an_answer_too(connect: Connect):
     assert "run_test" in result.structured_content["next_step"]
 
 
-def test_usage_errors_of_use_cases_get_an_example_too():
-    """Not only the door knows what is wrong with an argument."""
-    data, _ = checked("checkpoint", failed("checkpoint", UsageError("result 'good' is no result")))
-    assert data["example"].startswith("checkpoint(")
+def test_a_usage_error_without_a_remedy_of_its_own_gets_an_example() -> None:
+    """A better remedy is not watered down by one."""
+    data, _ = checked("job", failed("job", UsageError("grep '(' is no pattern")))
+    assert data["example"].startswith("job(")
+    data, _ = checked("job", failed("job", UsageError("api is a service", remedy="Use stop_session.")))
+    assert "example" not in data
 
 
-def test_a_fact_of_another_type_than_the_answers_field_goes_beside_it():
+def test_a_fact_of_another_type_than_the_answers_field_goes_beside_it() -> None:
     """Else one client would reject the whole error."""
     data, _ = checked("start_session", failed("start_session", E2EError("x", log_tail=["a"], pid=3)))
     assert (data["log_tail_"], data["pid"]) == (["a"], 3)
 
 
-def test_an_errors_own_next_step_and_position_stand():
+def test_an_errors_own_next_step_and_position_stand() -> None:
     """The use-case knows more than the class."""
     error = Contradiction("success over failed", next_step="Run it again.", position=POSITION.shown())
     data, _ = checked("checkpoint", failed("checkpoint", error))
     assert (data["next_step"], data["position"]["run"]) == ("Run it again.", "r1")
 
 
-async def test_an_answer_is_at_most_8_kilobytes(connect: Connect):
+async def test_an_answer_is_at_most_8_kilobytes(connect: Connect) -> None:
     """The whole is on disk."""
 
     async def work(*_: Any, **__: Any) -> StatusAnswer:
@@ -212,7 +214,7 @@ async def test_an_answer_is_at_most_8_kilobytes(connect: Connect):
     assert len(json.dumps(data)) <= 8192
 
 
-async def test_progress_reaches_the_client_while_the_call_waits(connect: Connect):
+async def test_progress_reaches_the_client_while_the_call_waits(connect: Connect) -> None:
     """What the work says, with a value that only grows."""
     heard: list[tuple[float, str | None]] = []
 
@@ -228,7 +230,7 @@ async def test_progress_reaches_the_client_while_the_call_waits(connect: Connect
     assert [message for _, message in heard] == ["sampling 25% (0 s)"]
 
 
-async def test_cancelling_a_call_ends_the_waiting(connect: Connect):
+async def test_cancelling_a_call_ends_the_waiting(connect: Connect) -> None:
     """The use-case sees a cancelled wait, and nothing else is told."""
     waiting, ended = anyio.Event(), anyio.Event()
 
@@ -248,7 +250,7 @@ async def test_cancelling_a_call_ends_the_waiting(connect: Connect):
         await ended.wait()
 
 
-async def test_the_heartbeat_repeats_the_last_message_with_growing_values():
+async def test_the_heartbeat_repeats_the_last_message_with_growing_values() -> None:
     """Silent work is not dead work."""
     said: list[tuple[float, str]] = []
     thrice = anyio.Event()
@@ -267,7 +269,7 @@ async def test_the_heartbeat_repeats_the_last_message_with_growing_values():
     assert all(message.startswith("booting (") for _, message in said)
 
 
-async def test_a_flood_of_progress_is_thinned_and_cut():
+async def test_a_flood_of_progress_is_thinned_and_cut() -> None:
     """A sampler reports each step; an interface shows 200 characters."""
     said: list[str] = []
 

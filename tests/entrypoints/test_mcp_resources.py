@@ -33,17 +33,17 @@ def found(uri: str) -> tuple[str, list[str]] | None:
         ("", None),
     ],
 )
-def test_an_address_finds_its_reader(uri: str, expected: tuple[str, list[str]] | None):
+def test_an_address_finds_its_reader(uri: str, expected: tuple[str, list[str]] | None) -> None:
     """Names are decoded, and an artifact's may hold a folder."""
     assert found(uri) == expected
 
 
-def test_a_runs_report_is_no_run_of_that_name():
+def test_a_runs_report_is_no_run_of_that_name() -> None:
     """The longer form is looked at first."""
     assert found("e2e://runs/a/report") == ("report", ["a"])
 
 
-def test_the_lists_say_where_things_are():
+def test_the_lists_say_where_things_are() -> None:
     """Fixed addresses and templates, as in the contract."""
     assert [resource.uri for resource in mcp_resources.resources()] == [
         "e2e://status",
@@ -60,7 +60,7 @@ def test_the_lists_say_where_things_are():
     ]
 
 
-def test_a_long_log_is_read_from_its_end():
+def test_a_long_log_is_read_from_its_end() -> None:
     """Cut at a line, and it says so."""
     log = "".join(f"line {n}\n" for n in range(200_000))
     shown = mcp_resources._tail(log)

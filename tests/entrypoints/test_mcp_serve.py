@@ -8,7 +8,7 @@ import pytest
 from mcp import MCPError
 
 
-async def test_the_loop_of_an_agent(connect, meet):
+async def test_the_loop_of_an_agent(connect, meet) -> None:
     """Start, plan three slots, run and record each, report: on one life of the service."""
     async with connect() as client:
         agent = await meet(client)
@@ -30,7 +30,7 @@ async def test_the_loop_of_an_agent(connect, meet):
     assert not psutil.pid_exists(session["pid"])
 
 
-async def test_a_service_outlives_its_server_and_is_joined_by_the_next(connect, meet):
+async def test_a_service_outlives_its_server_and_is_joined_by_the_next(connect, meet) -> None:
     """An editor that closes takes nothing with it; ``by`` says who began the run."""
     async with connect() as client:
         agent = await meet(client)
@@ -61,7 +61,7 @@ ERRORS = [
 ]
 
 
-async def test_an_error_of_every_tool_fits_its_schema(connect, meet):
+async def test_an_error_of_every_tool_fits_its_schema(connect, meet) -> None:
     """Each says what to do, and the server goes on."""
     async with connect() as client:
         agent = await meet(client)
@@ -73,7 +73,7 @@ async def test_an_error_of_every_tool_fits_its_schema(connect, meet):
         assert "breaker" in await agent.does("status")
 
 
-async def test_three_reds_and_then_every_door_that_starts_work_is_shut(connect, meet):
+async def test_three_reds_and_then_every_door_that_starts_work_is_shut(connect, meet) -> None:
     """A failing verdict is no error; the refusal that follows three of them is, and reading still works."""
     async with connect() as client:
         agent = await meet(client)
@@ -100,7 +100,7 @@ async def test_three_reds_and_then_every_door_that_starts_work_is_shut(connect, 
             await agent.does(name)
 
 
-async def test_a_broken_file_is_answered_and_mended_without_a_restart(connect, meet, project):
+async def test_a_broken_file_is_answered_and_mended_without_a_restart(connect, meet, project) -> None:
     """``serve`` always starts; the file is read again at the next call."""
     file = project / "mcp-e2e.toml"
     right = file.read_text()
@@ -115,7 +115,7 @@ async def test_a_broken_file_is_answered_and_mended_without_a_restart(connect, m
         assert (await agent.does("plan_run", tests=["asks"]))["total"] == 1
 
 
-async def test_a_command_runs_in_the_background_and_is_followed(connect, meet):
+async def test_a_command_runs_in_the_background_and_is_followed(connect, meet) -> None:
     """A JSON-looking command stays a string on the whole way."""
     async with connect() as client:
         agent = await meet(client)
@@ -127,7 +127,7 @@ async def test_a_command_runs_in_the_background_and_is_followed(connect, meet):
         assert (said["exit_code"], said["stdout"].strip()) == (0, "[1, 2]")
 
 
-async def test_resources_tell_the_same_as_the_tools(connect, meet):
+async def test_resources_tell_the_same_as_the_tools(connect, meet) -> None:
     """Status, runs, report, logs and artifacts, each under its address."""
     async with connect() as client:
         agent = await meet(client)
@@ -157,7 +157,7 @@ async def test_resources_tell_the_same_as_the_tools(connect, meet):
         await agent.does("stop_session")
 
 
-async def test_prompts_are_served_and_checked(connect):
+async def test_prompts_are_served_and_checked(connect) -> None:
     """Arguments are filled in; a missing one is -32602 in both eras."""
     async with connect() as client:
         names = [prompt.name for prompt in (await client.list_prompts()).prompts]
@@ -169,7 +169,7 @@ async def test_prompts_are_served_and_checked(connect):
         assert caught.value.code == -32602
 
 
-async def test_the_server_says_who_it_is_and_promises_no_notices_yet(connect):
+async def test_the_server_says_who_it_is_and_promises_no_notices_yet(connect) -> None:
     """Name, version and capabilities, the same in both eras."""
     async with connect() as client:
         assert (client.server_info.name, client.server_info.version) == ("e2e", "0.1.0")

@@ -25,6 +25,7 @@ class Wire:
         self.process = process
         self._lines = BufferedByteReceiveStream(process.stdout)
         self._ids = iter(range(1, 1000))
+        self.notices: list[dict[str, Any]] = []
 
     async def say(self, message: dict[str, Any]) -> None:
         await self.process.stdin.send(json.dumps(message).encode() + b"\n")
@@ -38,6 +39,7 @@ class Wire:
             assert answer["jsonrpc"] == "2.0"
             if answer.get("id") == number:
                 return answer
+            self.notices.append(answer)
 
     async def ended(self) -> tuple[int, float]:
         """Exit code, and the seconds it took."""
@@ -61,7 +63,7 @@ def wire(environ, project):
     return opened
 
 
-async def test_discovery_then_initialize_is_served(wire):
+async def test_discovery_then_initialize_is_served(wire) -> None:
     """Some clients probe the new era and then open in the old one; the SDK alone refuses them."""
     async with wire() as client:
         found = await client.ask("server/discover", {"_meta": MODERN})
@@ -73,7 +75,7 @@ async def test_discovery_then_initialize_is_served(wire):
         assert len((await client.ask("tools/list"))["result"]["tools"]) == 10
 
 
-async def test_our_answer_to_discovery_is_the_sdks(wire):
+async def test_our_answer_to_discovery_is_the_sdks(wire) -> None:
     """Before anything else was asked it comes from us, afterwards from the SDK."""
     async with wire() as client:
         ours = await client.ask("server/discover", {"_meta": MODERN})
@@ -82,14 +84,14 @@ async def test_our_answer_to_discovery_is_the_sdks(wire):
         assert ours["result"] == theirs["result"]
 
 
-async def test_an_unknown_version_is_left_to_the_sdk(wire):
+async def test_an_unknown_version_is_left_to_the_sdk(wire) -> None:
     """-32022 names what is supported."""
     async with wire() as client:
         answer = await client.ask("server/discover", {"_meta": MODERN | {VERSION: "2099-01-01"}})
         assert answer["error"]["code"] == -32022
 
 
-async def test_end_of_input_ends_the_server_within_a_second(wire):
+async def test_end_of_input_ends_the_server_within_a_second(wire) -> None:
     """Clients kill what is slower, with all its children."""
     async with wire() as client:
         await client.ask("initialize", HELLO)
@@ -99,7 +101,7 @@ async def test_end_of_input_ends_the_server_within_a_second(wire):
     assert seconds < 1
 
 
-async def test_end_of_input_during_a_call_ends_the_server_and_not_the_work(wire):
+async def test_end_of_input_during_a_call_ends_the_server_and_not_the_work(wire) -> None:
     """The wait is over; the command goes on until it is done, watched by its keeper."""
     command = "import os, time; print(os.getpid(), flush=True); time.sleep(40)"
     async with wire() as client:
@@ -121,7 +123,7 @@ async def test_end_of_input_during_a_call_ends_the_server_and_not_the_work(wire)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-async def test_a_signal_ends_the_server_with_its_number(wire, number):
+async def test_a_signal_ends_the_server_with_its_number(wire, number) -> None:
     """Also while its reader waits for input that does not come."""
     async with wire() as client:
         await client.ask("tools/call", {"name": "status", "_meta": MODERN})
@@ -131,7 +133,7 @@ async def test_a_signal_ends_the_server_with_its_number(wire, number):
     assert seconds < 2
 
 
-async def test_a_killed_server_leaves_nothing_of_its_own(wire, project):
+async def test_a_killed_server_leaves_nothing_of_its_own(wire, project) -> None:
     """No child of the server stays when it is killed outright: what remains are keepers of named work."""
     async with wire() as client:
         await client.ask("tools/call", {"name": "status", "_meta": MODERN})
@@ -142,9 +144,20 @@ async def test_a_killed_server_leaves_nothing_of_its_own(wire, project):
     assert alive == []
 
 
-async def test_progress_comes_with_the_token_of_the_request(wire):
-    """And none without one."""
-    call = {"name": "safe_exec", "arguments": {"command": "echo x", "wait_seconds": 20}}
+async def test_progress_comes_with_the_token_of_the_request(wire) -> None:
+    """And none without one. The values grow; the message says what is going on."""
+    call = {"name": "start_session", "arguments": {"wait_seconds": 30}}
     async with wire() as client:
         answer = await client.ask("tools/call", call | {"_meta": MODERN | {"progressToken": "p1"}})
-        assert answer["result"]["structuredContent"]["exit_code"] == 0
+        assert answer["result"]["structuredContent"]["state"] == "ready"
+        said = [notice["params"] for notice in client.notices]
+        assert said
+        assert {notice["progressToken"] for notice in said} == {"p1"}
+        values = [notice["progress"] for notice in said]
+        assert values == sorted(set(values))
+        assert all(notice["message"] for notice in said)
+        client.notices.clear()
+        for name in ("stop_session", "start_session"):
+            await client.ask("tools/call", {"name": name, "_meta": MODERN})
+        assert client.notices == []
+        await client.ask("tools/call", {"name": "stop_session", "_meta": MODERN})

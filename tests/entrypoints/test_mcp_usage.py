@@ -38,14 +38,14 @@ def wrong(name: str, arguments: dict[str, Any] | None) -> UsageError:
         ("job", {"action": "cancel"}, "action=cancel needs an id"),
     ],
 )
-def test_the_message_names_what_is_wrong(name: str, arguments: dict[str, Any], said: str):
+def test_the_message_names_what_is_wrong(name: str, arguments: dict[str, Any], said: str) -> None:
     """In the words of the schema, with the value that was sent."""
     message = wrong(name, arguments).message
     assert said in message
     assert "pydantic" not in message
 
 
-def test_all_mistakes_are_named_at_once():
+def test_all_mistakes_are_named_at_once() -> None:
     """So that one more call is enough."""
     message = wrong("plan_run", {"count": 0, "mode": "x", "nwe": True}).message
     assert "count must" in message
@@ -53,33 +53,33 @@ def test_all_mistakes_are_named_at_once():
     assert "'new'" in message
 
 
-def test_a_misspelt_argument_is_shown_repaired():
+def test_a_misspelt_argument_is_shown_repaired() -> None:
     """The example is the caller's own call put right."""
     error = wrong("run_test", {"wait": 5, "test": "portrait"})
     assert error.facts["example"] == 'run_test({"wait_seconds": 5, "test": "portrait"})'
 
 
 @pytest.mark.parametrize("arguments", [{"count": "many"}, {"wait": 5, "wait_seconds": 6}, {"tset": "x" * 1000}])
-def test_what_cannot_be_repaired_gets_the_tools_own_example(arguments: dict[str, Any]):
+def test_what_cannot_be_repaired_gets_the_tools_own_example(arguments: dict[str, Any]) -> None:
     """It is always a correct call."""
     shown = wrong("run_test", arguments).facts["example"]
     parse(TOOLS["run_test"], json.loads(shown.removeprefix("run_test(").removesuffix(")")))
 
 
-def test_null_means_left_out():
+def test_null_means_left_out() -> None:
     """Some clients send null for every optional argument."""
     assert parse(TOOLS["run_test"], {"test": None, "params": None, "checkpoint": None}) == parse(
         TOOLS["run_test"], None
     )
 
 
-def test_a_command_that_looks_like_json_stays_a_string():
+def test_a_command_that_looks_like_json_stays_a_string() -> None:
     """Nobody parses it on the way."""
     given = parse(TOOLS["safe_exec"], {"command": '["ls", "-l"]'})
     assert given.model_dump()["command"] == '["ls", "-l"]'
 
 
-def test_values_of_params_keep_their_type():
+def test_values_of_params_keep_their_type() -> None:
     """A seed of 1 is neither true nor "1"."""
     params = {"a": 1, "b": True, "c": "1", "d": 1.5}
     given = parse(TOOLS["run_test"], {"params": params}).model_dump()["params"]
@@ -90,7 +90,7 @@ def test_values_of_params_keep_their_type():
     ("name", "near"),
     [("run", "run_test"), ("runTest", "run_test"), ("start-session", "start_session"), ("exec", "safe_exec")],
 )
-def test_an_unknown_tool_is_answered_with_the_nearest(name: str, near: str):
+def test_an_unknown_tool_is_answered_with_the_nearest(name: str, near: str) -> None:
     """And with a call of it."""
     with pytest.raises(UsageError) as caught:
         find(name)
@@ -98,7 +98,7 @@ def test_an_unknown_tool_is_answered_with_the_nearest(name: str, near: str):
     assert caught.value.facts["example"].startswith(f"{near}(")
 
 
-def test_a_tool_like_none_is_answered_with_all():
+def test_a_tool_like_none_is_answered_with_all() -> None:
     """No guess is better than a wild one."""
     with pytest.raises(UsageError) as caught:
         find("zzz")

@@ -66,7 +66,7 @@ def test_each_slot_is_told_in_the_words_of_ci(report):
         ["skipped"],
     ]
     failed, _, doubted, skipped, _, never = cases
-    assert failed.find("failure").text == "2 images instead of 1\n\nAssertionError\n\n\nlog: /logs/x.log"
+    assert failed.find("failure").text == "2 images instead of 1\n\nAssertionError\n\nlog: /logs/x.log"
     assert (doubted.find("failure").get("type"), doubted.find("failure").text) == ("doubted", "blurred")
     assert skipped.find("skipped").text == "needs a second GPU"
     assert never.find("skipped").get("message") == "not run"

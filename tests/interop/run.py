@@ -1,4 +1,4 @@
-"""The MCP Inspector, a client we did not write, against ``mcp-e2e serve`` in both protocol eras. Run by ``make interop``.
+"""The MCP Inspector, a client we did not write, against ``mcp-e2e serve`` in both eras. Run by ``make interop``.
 
 Needs Node and the network for npx. Exit code 0 only if every check passed; the last line counts them.
 """
@@ -49,6 +49,7 @@ CHECKS = [
         ["--method", "tools/list"],
         lambda answer: all(tool["inputSchema"]["additionalProperties"] is False for tool in answer["tools"]),
     ),
+    Check("the schemas are portable", ["--method", "tools/list", "--strict"], lambda answer: bool(answer["tools"])),
     Check("prompts/list shows four", ["--method", "prompts/list"], lambda answer: len(answer["prompts"]) == 4),
     Check(
         "prompts/get fills in the argument",
@@ -102,13 +103,15 @@ def judge(check: Check, options: list[str], project: Path, home: Path) -> str | 
     environ.setdefault("npm_config_cache", str(Path.home() / ".npm"))
     words += ["-e", f"MCP_E2E_PROJECT={project}"]
     try:
-        done = subprocess.run(words, env=environ, cwd=project, capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(
+            words, check=False, env=environ, cwd=project, capture_output=True, text=True, timeout=TIMEOUT_S
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if done.returncode != check.code:
-        return f"exit code {done.returncode}, not {check.code}: {(done.stderr or done.stdout).strip()[-300:]}"
+        return f"exit code {done.returncode}, not {check.code}: {(done.stderr or done.stdout).strip()[-600:]}"
     try:
-        return None if check.holds(json.loads(done.stdout)) else f"unexpected answer: {done.stdout[:300]}"
+        return None if check.holds(json.loads(done.stdout)["result"]) else f"unexpected answer: {done.stdout[:300]}"
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return f"unreadable answer ({error!r}): {done.stdout[:300]}"
 

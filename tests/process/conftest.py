@@ -1,6 +1,8 @@
 """Real keepers in a folder of the test's own; whatever a test leaves running is ended, by identity, afterwards."""
 
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +14,7 @@ import anyio
 import pytest
 
 from mcp_e2e.model.jobs import Job, JobSpec
-from mcp_e2e.process import jobs
+from mcp_e2e.process import jobs, keeper
 
 
 @dataclass
@@ -44,6 +46,15 @@ class Room:
 
     def look(self, job: Job) -> Job:
         return jobs.look(self.dir, job.id)
+
+    def keeper_on(self, folder: Path, message: str = '{"env": {"PATH": "/usr/bin:/bin"}}') -> dict[str, Any]:
+        """Starts the keeper program by hand; its answer."""
+        command = [sys.executable, "-I", "-S", keeper.__file__, str(folder)]
+        quiet = subprocess.DEVNULL  # a pipe would stay open as long as the keeper lives
+        done = subprocess.run(
+            command, input=message, stdout=subprocess.PIPE, stderr=quiet, text=True, timeout=30, check=False
+        )
+        return json.loads(done.stdout) if done.stdout else {}
 
     async def until(self, fact: Callable[[], Any], deadline_s: float = 15) -> Any:
         """Polls for a fact; its first true value, or failure at the deadline."""

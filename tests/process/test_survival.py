@@ -1,21 +1,19 @@
-"""What lives on when its launcher, its keeper or its files do not, and what readers make of it."""
+"""What lives on when its launcher or its keeper does not, and that nothing ever runs twice."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import anyio
 import psutil
 import pytest
 
-from mcp_e2e.errors import LaunchError, NotFound, ServiceUnavailable
+from mcp_e2e.errors import LaunchError, ServiceUnavailable
 from mcp_e2e.model.jobs import JobState
-from mcp_e2e.process import jobs, keeper
+from mcp_e2e.process import jobs
 from mcp_e2e.process import stop as stopping
-from mcp_e2e.process.identity import is_alive, own_identity, send_signal
+from mcp_e2e.process.identity import is_alive, send_signal
 from mcp_e2e.process.locks import FileLock
 
 LAUNCHER = """
@@ -78,23 +76,13 @@ async def test_a_service_is_restarted_with_no_launcher_alive(room):
     assert is_alive(now.process)
 
 
-def keeper_on(folder, message='{"env": {"PATH": "/usr/bin:/bin"}}'):
-    """Starts the keeper program by hand; its answer."""
-    command = [sys.executable, "-I", "-S", keeper.__file__, str(folder)]
-    quiet = subprocess.DEVNULL  # a pipe would stay open as long as the keeper lives
-    done = subprocess.run(
-        command, input=message, stdout=subprocess.PIPE, stderr=quiet, text=True, timeout=30, check=False
-    )
-    return json.loads(done.stdout) if done.stdout else {}
-
-
 async def test_a_second_keeper_is_refused_while_the_first_lives_and_after(room):
     """A job folder has one owner and is used once, so no command can run twice."""
     job = await room.command("sh", "-c", "echo ran; sleep 60")
     await room.line(job)
-    assert keeper_on(job.folder)["error"] == "locked"
+    assert room.keeper_on(job.folder)["error"] == "locked"
     await jobs.stop(room.dir, job.id)
-    assert keeper_on(job.folder)["error"] == "used"
+    assert room.keeper_on(job.folder)["error"] == "used"
     assert job.log.read_text() == "ran\n"
 
 
@@ -124,7 +112,7 @@ async def test_of_many_keepers_on_one_folder_one_runs_the_command(room):
     answers = []
 
     async def race():
-        answers.append(await anyio.to_thread.run_sync(keeper_on, room.dir / spec.id))
+        answers.append(await anyio.to_thread.run_sync(room.keeper_on, room.dir / spec.id))
 
     async with anyio.create_task_group() as racers:
         for _ in range(6):
@@ -139,7 +127,7 @@ async def test_half_a_start_message_starts_nothing(room):
     """A server that dies while it hands over the environment leaves a job that never started."""
     spec = room.spec("touch", str(room.cwd / "ran"))
     os.close(jobs._prepare(room.dir, spec))
-    assert keeper_on(room.dir / spec.id, '{"env": {"PATH": "/usr')["error"] == "spec"
+    assert room.keeper_on(room.dir / spec.id, '{"env": {"PATH": "/usr')["error"] == "spec"
     await room.until(lambda: not FileLock.is_held(room.dir / spec.id / "lock"))
     assert jobs.look(room.dir, spec.id).state is JobState.NEVER_STARTED
     assert not (room.cwd / "ran").exists()
@@ -202,67 +190,7 @@ async def test_a_stop_that_came_before_the_first_process_wins(room):
     spec = room.spec("touch", str(room.cwd / "ran"))
     os.close(jobs._prepare(room.dir, spec))
     assert not stopping.ask_to_stop(room.dir / spec.id)
-    assert keeper_on(room.dir / spec.id)["error"] == "stopped"
+    assert room.keeper_on(room.dir / spec.id)["error"] == "stopped"
     job = await room.end(jobs.look(room.dir, spec.id))
     assert (job.exit.reason, job.lives) == ("stopped", ())
     assert not (room.cwd / "ran").exists()
-
-
-async def test_after_a_reboot_nothing_lives(room):
-    """Same pid, same ticks, another boot: lost, and nothing is signalled."""
-    job = await room.service("sleep", "60")
-    send_signal(job.keeper, signal.SIGKILL)
-    await room.until(lambda: room.look(job).state is JobState.ORPHAN)
-    path = job.folder / "state.json"
-    stored = path.read_text()
-    path.write_text(stored.replace(job.process.boot_id, "00000000-another-boot"))
-    assert room.look(job).state is JobState.LOST
-    assert not send_signal(room.look(job).process, signal.SIGKILL)
-    path.write_text(stored)
-    assert is_alive(job.process)
-
-
-async def test_what_the_files_and_the_lock_say_together(room):
-    """The states without a process of their own: held or free lock, with and without a state file."""
-    spec = room.spec("true")
-    lock = jobs._prepare(room.dir, spec)
-    assert jobs.look(room.dir, spec.id).state is JobState.STARTING
-    os.close(lock)
-    assert jobs.look(room.dir, spec.id).state is JobState.NEVER_STARTED
-    for unknown in ("j-unknown", "", "..", "../jobs", ".new"):
-        with pytest.raises(NotFound):
-            jobs.look(room.dir, unknown)
-
-
-async def test_a_torn_or_foreign_file_does_not_hide_the_other_jobs(room):
-    """A folder without a readable spec is no job; the list goes on."""
-    job = await room.end(await room.command("true"))
-    (room.dir / "j-broken").mkdir()
-    (room.dir / "j-broken" / "spec.json").write_text('{"id": ')
-    assert [found.id for found in jobs.list_jobs(room.dir)] == [job.id]
-
-
-async def test_waiting_ends_with_the_job_or_with_the_time(room):
-    """The wait answers the job either way and never ends it."""
-    job = await room.command("sh", "-c", "until test -e go; do sleep 0.02; done")
-    assert (await jobs.wait(room.dir, job.id, 0.1)).state is JobState.RUNNING
-    async with anyio.create_task_group() as group:
-        group.start_soon(room.end, job)
-        (room.cwd / "go").touch()
-
-
-def test_ids_sort_by_age_and_do_not_repeat():
-    """A list of folders is a history."""
-    made = [jobs.new_job_id() for _ in range(500)]
-    assert len(set(made)) == 500
-    assert [one[:10] for one in made] == sorted(one[:10] for one in made)
-    assert Path(made[0]).name == made[0]
-
-
-def test_a_process_is_only_itself():
-    """One tick of difference, another boot or no signal to give: not the same process."""
-    me = own_identity()
-    assert is_alive(me)
-    assert not is_alive(type(me)(me.boot_id, me.pid, me.start_ticks + 1))
-    assert not is_alive(type(me)("another boot", me.pid, me.start_ticks))
-    assert not send_signal(type(me)(me.boot_id, me.pid, me.start_ticks + 1), signal.SIGKILL)

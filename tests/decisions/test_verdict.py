@@ -1,0 +1,122 @@
+"""Facts in, verdict out; the agent has no say in it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_e2e.decisions import verdict
+from mcp_e2e.model.jobs import ExitReason, ExitRecord
+from mcp_e2e.model.runs import Verdict
+from mcp_e2e.model.work import Artifact, Collected, ImageFacts, NodeError, OutputFile, PromptFacts
+
+ENDED = ExitRecord("exited", 0, None, 0.0, 1.0, 1.0)
+DONE = PromptFacts(
+    "p-1", "success", executed=("1", "2"), cached=(), outputs=(OutputFile("2", "x.png", "", "output"),), output_nodes=("2",)
+)
+
+
+def image(width: int = 512, height: int = 512, *, blank: bool = False) -> Collected:
+    picture = Artifact("x.png", Path("/x.png"), "0" * 64, 10, "image/png", ImageFacts(width, height, blank))
+    return Collected((picture,))
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "signal", "expected", "kind"),
+    [
+        ("exited", 0, None, Verdict.PASSED, None),
+        ("exited", 1, None, Verdict.FAILED, "assertion"),
+        ("exited", None, 11, Verdict.ERRORED, "execution_error"),
+        ("timeout", None, 9, Verdict.TIMED_OUT, "timeout"),
+        ("timeout", 0, None, Verdict.TIMED_OUT, "timeout"),
+        ("stopped", None, 15, Verdict.CANCELLED, "cancelled"),
+        ("exec_failed", None, None, Verdict.ERRORED, "execution_error"),
+    ],
+)
+def test_a_command_is_judged_by_how_it_ended(
+    reason: ExitReason, code: int | None, signal: int | None, expected: Verdict, kind: str | None
+) -> None:
+    """Exit 0 within its time is the only pass."""
+    judged = verdict.of_command("t", replace(ENDED, reason=reason, exit_code=code, signal=signal), "some output")
+
+    assert judged.verdict is expected
+    assert (judged.failure.kind if judged.failure else None) == kind
+
+
+def test_the_message_of_a_failed_command_quotes_the_line_that_tells() -> None:
+    """An agent reads the cause before it opens the log."""
+    log = "collecting\nE   AssertionError: 3 images instead of 4\n1 failed in 0.2s"
+
+    judged = verdict.of_command("t", replace(ENDED, exit_code=1), log)
+
+    assert judged.failure is not None
+    assert judged.failure.message == "exit code 1: 1 failed in 0.2s"
+    assert verdict.of_command("t", replace(ENDED, exit_code=1), "CUDA out of memory").failure.kind == "out_of_memory"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("facts", "collected", "expect", "kind"),
+    [
+        (DONE, image(), {}, None),
+        (DONE, image(), {"images": 1, "min_width": 512, "min_height": 512, "not_blank": True}, None),
+        (replace(DONE, cached=("2",)), image(), {}, "cached"),
+        (DONE, Collected(()), {}, "no_output"),
+        (DONE, Collected((), ("x.png is gone",)), {}, "no_output"),
+        (DONE, image(), {"images": 2}, "assertion"),
+        (DONE, image(width=64), {"min_width": 512}, "assertion"),
+        (DONE, image(height=64), {"min_height": 512}, "assertion"),
+        (DONE, image(blank=True), {"not_blank": True}, "assertion"),
+        (replace(DONE, status="interrupted"), image(), {}, "cancelled"),
+        (replace(DONE, status="error"), image(), {}, "execution_error"),
+        (
+            replace(DONE, status="error", error=NodeError("3", "KSampler", "OutOfMemoryError", "CUDA out of memory")),
+            image(),
+            {},
+            "out_of_memory",
+        ),
+    ],
+)
+def test_a_workflow_is_judged_by_history_and_files(
+    facts: PromptFacts, collected: Collected, expect: dict[str, Any], kind: str | None
+) -> None:
+    """Only fresh output that meets what is expected passes; the cache never does."""
+    judged = verdict.of_prompt("t", facts, collected, expect)
+
+    assert (judged.failure.kind if judged.failure else None) == kind
+    assert (judged.verdict is Verdict.PASSED) == (kind is None)
+
+
+def test_a_node_error_names_node_and_class() -> None:
+    """That is what has to be repaired."""
+    error = NodeError("7", "VAEDecode", "ValueError", "bad latent\n")
+
+    judged = verdict.of_prompt("t", replace(DONE, status="error", error=error), image(), {})
+
+    assert judged.failure is not None
+    assert judged.failure.message == "node 7 (VAEDecode): ValueError: bad latent"
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_numbers_do_not_make_a_new_signature(first: int, second: int) -> None:
+    """Durations, counts and addresses differ between equal causes."""
+    one = verdict.signature("t", "assertion", f"took {first} ms at 0x{first:x} in /tmp/run{first}/a/out.png")
+    other = verdict.signature("t", "assertion", f"took {second} ms at 0x{second:x} in /tmp/run{second}/a/out.png")
+
+    assert one == other
+
+
+def test_another_quoted_value_is_another_signature() -> None:
+    """A changed wrong value is news: the agent did change something."""
+    first = verdict.signature("t", "execution_error", "Value not in list: sampler 'eulr' not in ['euler']")
+    second = verdict.signature("t", "execution_error", "Value not in list: sampler 'eulr2' not in ['euler']")
+
+    assert first != second
+
+
+@given(st.text(max_size=300))
+def test_every_message_has_a_signature_of_one_line(message: str) -> None:
+    """Whatever a program prints."""
+    assert "\n" not in verdict.signature("t", "assertion", message)

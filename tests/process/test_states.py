@@ -1,0 +1,73 @@
+"""What readers make of a job's lock and files."""
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mcp_e2e.errors import NotFound
+from mcp_e2e.model.jobs import JobState
+from mcp_e2e.process import jobs
+from mcp_e2e.process.identity import is_alive, own_identity, send_signal
+
+
+async def test_after_a_reboot_nothing_lives(room):
+    """Same pid, same ticks, another boot: lost, and nothing is signalled."""
+    job = await room.service("sleep", "60")
+    send_signal(job.keeper, signal.SIGKILL)
+    await room.until(lambda: room.look(job).state is JobState.ORPHAN)
+    path = job.folder / "state.json"
+    stored = path.read_text()
+    path.write_text(stored.replace(job.process.boot_id, "00000000-another-boot"))
+    assert room.look(job).state is JobState.LOST
+    assert not send_signal(room.look(job).process, signal.SIGKILL)
+    path.write_text(stored)
+    assert is_alive(job.process)
+
+
+async def test_what_the_files_and_the_lock_say_together(room):
+    """The states without a process of their own: held or free lock, with and without a state file."""
+    spec = room.spec("true")
+    lock = jobs._prepare(room.dir, spec)
+    assert jobs.look(room.dir, spec.id).state is JobState.STARTING
+    os.close(lock)
+    assert jobs.look(room.dir, spec.id).state is JobState.NEVER_STARTED
+    for unknown in ("j-unknown", "", "..", "../jobs", ".new"):
+        with pytest.raises(NotFound):
+            jobs.look(room.dir, unknown)
+
+
+async def test_a_torn_or_foreign_file_does_not_hide_the_other_jobs(room):
+    """A folder without a readable spec is no job; the list goes on."""
+    job = await room.end(await room.command("true"))
+    (room.dir / "j-broken").mkdir()
+    (room.dir / "j-broken" / "spec.json").write_text('{"id": ')
+    assert [found.id for found in jobs.list_jobs(room.dir)] == [job.id]
+
+
+async def test_waiting_ends_with_the_job_or_with_the_time(room):
+    """The wait answers the job either way and never ends it."""
+    job = await room.command("sh", "-c", "until test -e go; do sleep 0.02; done")
+    assert (await jobs.wait(room.dir, job.id, 0.1)).state is JobState.RUNNING
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.end, job)
+        (room.cwd / "go").touch()
+
+
+def test_ids_sort_by_age_and_do_not_repeat():
+    """A list of folders is a history."""
+    made = [jobs.new_job_id() for _ in range(500)]
+    assert len(set(made)) == 500
+    assert [one[:10] for one in made] == sorted(one[:10] for one in made)
+    assert Path(made[0]).name == made[0]
+
+
+def test_a_process_is_only_itself():
+    """One tick of difference, another boot or no signal to give: not the same process."""
+    me = own_identity()
+    assert is_alive(me)
+    assert not is_alive(type(me)(me.boot_id, me.pid, me.start_ticks + 1))
+    assert not is_alive(type(me)("another boot", me.pid, me.start_ticks))
+    assert not send_signal(type(me)(me.boot_id, me.pid, me.start_ticks + 1), signal.SIGKILL)
