@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import textwrap
 from typing import TextIO
 
@@ -28,8 +27,9 @@ class Screen:
             self._stream.write(text + "\n")
             self._stream.flush()
         except BrokenPipeError:
-            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for the rest of this process
-            os.dup2(self._stream.fileno(), sys.stdout.fileno())
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # so that the interpreter's own flush at exit is quiet too
+            os.close(nowhere)
             raise
 
     def heading(self, text: str) -> None:

@@ -12,7 +12,7 @@ from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import events, ledger
-from mcp_e2e.usecases.incidents import read_incident
+from mcp_e2e.usecases.incidents import mark_reset, read_incident
 from mcp_e2e.usecases.replies import when
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -68,10 +68,12 @@ class Breakers:
         """
         await self._place.open()
         caller = self._place.identified(caller)
-        await self._place.run(lambda con: self._reset(con, caller, actor))
+        incident = await self._place.run(lambda con: self._reset(con, caller, actor))
+        if incident is not None:
+            mark_reset(self._place.layout.incidents, incident, self._place.now(), caller.shown)
         return await self.show(person=True)
 
-    def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any]) -> None:
+    def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any]) -> str | None:
         before = breakers.load(con)
         if before.state is not BreakerState.OPEN:
             raise UsageError(f"the breaker is {before.state.value}, not open", remedy="There is nothing to reset.")
@@ -85,6 +87,7 @@ class Breakers:
             by=caller.shown,
             actor=json.loads(json.dumps(actor, default=str)),
         )
+        return before.incident
 
 
 def _read(con: Connection) -> tuple[Breaker, int]:

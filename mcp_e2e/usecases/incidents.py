@@ -1,29 +1,40 @@
-"""Incident files: the evidence of each opening of the breaker, readable without the database."""
+"""Incident files: the evidence of each opening of the breaker, readable without the database.
+
+A database that was lost does not close the breaker: an incident that no person has cleared opens it again.
+"""
 
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
-from mcp_e2e.model.calls import Breaker
+from mcp_e2e.model.calls import Breaker, BreakerState, Red
+from mcp_e2e.store import breaker as breakers
+from mcp_e2e.store import ledger
+
+SCHEMA = "mcp_e2e/incident/1"
 
 
 def write_incident(folder: Path, breaker: Breaker, project: str) -> Path:
-    """Write the file of ``breaker.incident`` by rename; an existing one is replaced."""
+    """Write the file of ``breaker.incident``; an existing one is replaced."""
     facts = {
-        "schema": "mcp_e2e/incident/1",
+        "schema": SCHEMA,
         "incident": breaker.incident,
         "rule": breaker.opened_by,
         "opened_at": breaker.opened_at,
+        "limit": breaker.limit,
         "project": project,
         "reds": [asdict(red) for red in breaker.reds],
     }
-    path = folder / f"{breaker.incident}.json"
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    os.replace(draft, path)  # noqa: PTH105  the same call on every system, over an existing file too
-    return path
+    return _replace(folder / f"{breaker.incident}.json", facts)
+
+
+def mark_reset(folder: Path, incident: str, at: float, by: str) -> None:
+    """Note in the incident's file that a person has cleared it."""
+    facts = read_incident(folder, incident) or {"schema": SCHEMA, "incident": incident}
+    _replace(folder / f"{incident}.json", facts | {"reset_at": at, "reset_by": by})
 
 
 def read_incident(folder: Path, incident: str) -> dict[str, Any] | None:
@@ -32,3 +43,34 @@ def read_incident(folder: Path, incident: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return found
+
+
+def reopen(con: Connection, folder: Path, now: float) -> None:
+    """Open the breaker of a database that knows nothing yet when an incident of before was never cleared."""
+    before = breakers.load(con)
+    if before != Breaker() or ledger.window(con, 1):
+        return
+    left = [found for path in sorted(folder.glob("i-*.json")) if (found := read_incident(folder, path.stem))]
+    uncleared = [found for found in left if "reset_at" not in found]
+    if uncleared:
+        latest = max(uncleared, key=lambda found: found.get("opened_at") or 0.0)
+        breakers.save(con, before, _as_breaker(latest), now)
+
+
+def _as_breaker(facts: dict[str, Any]) -> Breaker:
+    return Breaker(
+        state=BreakerState.OPEN,
+        generation=1,
+        limit=facts.get("limit"),
+        reds=tuple(Red(**red) for red in facts.get("reds", ())),
+        incident=facts["incident"],
+        opened_at=facts.get("opened_at"),
+        opened_by=facts.get("rule"),
+    )
+
+
+def _replace(path: Path, facts: dict[str, Any]) -> Path:
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    os.replace(draft, path)  # noqa: PTH105  over an existing file on every system
+    return path

@@ -18,6 +18,7 @@ from mcp_e2e.process.locks import Lease
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store.database import Database, open_database
 from mcp_e2e.store.layout import Layout
+from mcp_e2e.usecases.incidents import reopen
 
 T = TypeVar("T")
 
@@ -92,6 +93,7 @@ class Workplace:
                 database = await self._stack.enter_async_context(open_database(layout.database))
                 lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
                 self._stack.callback(lease.release)
+                await database.run(lambda con: reopen(con, layout.incidents, self.now()))
                 self._opened = Opened(layout, database, lease)
             return self._opened
 

@@ -43,6 +43,12 @@ id = "asks"
 command = [{python}, "asks.py"]
 timeout_s = 30
 """
+WAITS = """
+[[tests]]
+id = "waits"
+command = [{python}, "-c", "import os, time\\nwhile not os.path.exists('go'): time.sleep(0.02)"]
+timeout_s = 30
+"""
 BREAKS = """
 [[tests]]
 id = "breaks-{n}"
@@ -67,19 +73,21 @@ def era(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
-    """A project with a service, a test that asks it something and three that break; its processes end with it."""
+    """A project with a service, a test that asks it something, one that waits, and three that break."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "service.py").write_text(SERVICE)
     (folder / "asks.py").write_text(ASKS)
     python = json.dumps(sys.executable)
-    config = CONFIG.format(python=python) + "".join(BREAKS.format(n=n, python=python) for n in (1, 2, 3))
+    config = CONFIG.format(python=python) + WAITS.format(python=python)
+    config += "".join(BREAKS.format(n=n, python=python) for n in (1, 2, 3))
     (folder / "mcp-e2e.toml").write_text(config)
     yield folder
     left = [process for process in psutil.process_iter() if _belongs(process, folder)]
-    for process in left:
+    _, alive = psutil.wait_procs(left, timeout=5)
+    for process in alive:
         process.kill()
-    psutil.wait_procs(left, timeout=10)
+    assert alive == [], "a test has to end what it started"
 
 
 def _belongs(process: psutil.Process, folder: Path) -> bool:

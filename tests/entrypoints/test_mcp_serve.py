@@ -2,7 +2,9 @@
 
 import base64
 import json
+from functools import partial
 
+import anyio
 import psutil
 import pytest
 from mcp import MCPError
@@ -125,6 +127,26 @@ async def test_a_command_runs_in_the_background_and_is_followed(connect, meet) -
         assert "two" in json.dumps(output)
         said = await agent.does("safe_exec", command='printf %s "[1, 2]"')
         assert (said["exit_code"], said["stdout"].strip()) == (0, "[1, 2]")
+
+
+async def test_cancelling_a_call_stops_the_waiting_and_not_the_test(connect, meet, project) -> None:
+    """The next call joins the attempt and hands over its verdict."""
+    async with connect() as client:
+        agent = await meet(client)
+        await agent.does("plan_run", tests=["waits"])
+        async with anyio.create_task_group() as group:
+
+            async def leave(_value: float, _total: float | None, message: str | None) -> None:
+                if "running" in (message or ""):
+                    group.cancel_scope.cancel()
+
+            group.start_soon(partial(client.call_tool, "run_test", {}, progress_callback=leave))
+        running = (await agent.call("run_test", wait_seconds=0)).structured_content
+        assert (running["state"], running["joined"]) == ("running", True)
+        (project / "go").touch()
+        ended = await agent.does("run_test")
+        assert (ended["attempt"], ended["verdict"]) == (running["attempt"], "passed")
+        await agent.does("stop_session")
 
 
 async def test_resources_tell_the_same_as_the_tools(connect, meet) -> None:

@@ -146,18 +146,18 @@ async def test_a_killed_server_leaves_nothing_of_its_own(wire, project) -> None:
 
 async def test_progress_comes_with_the_token_of_the_request(wire) -> None:
     """And none without one. The values grow; the message says what is going on."""
-    call = {"name": "start_session", "arguments": {"wait_seconds": 30}}
+    call = {"name": "run_test", "arguments": {"test": "asks", "checkpoint": True, "wait_seconds": 30}}
     async with wire() as client:
         answer = await client.ask("tools/call", call | {"_meta": MODERN | {"progressToken": "p1"}})
-        assert answer["result"]["structuredContent"]["state"] == "ready"
+        assert answer["result"]["structuredContent"]["verdict"] == "passed"
         said = [notice["params"] for notice in client.notices]
         assert said
         assert {notice["progressToken"] for notice in said} == {"p1"}
         values = [notice["progress"] for notice in said]
         assert values == sorted(set(values))
-        assert all(notice["message"] for notice in said)
+        assert all("asks" in notice["message"] for notice in said)
         client.notices.clear()
-        for name in ("stop_session", "start_session"):
-            await client.ask("tools/call", {"name": name, "_meta": MODERN})
+        answer = await client.ask("tools/call", call | {"_meta": MODERN})
+        assert answer["result"]["structuredContent"]["verdict"] == "passed"
         assert client.notices == []
         await client.ask("tools/call", {"name": "stop_session", "_meta": MODERN})

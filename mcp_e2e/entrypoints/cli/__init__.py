@@ -1,0 +1,49 @@
+"""The command line ``mcp-e2e``: the same use-cases as the MCP server's, for people and scripts."""
+
+import traceback
+
+import click
+
+from mcp_e2e.entrypoints.cli.app import PROGRAM, cli
+from mcp_e2e.entrypoints.cli.options import Said
+from mcp_e2e.entrypoints.cli.output import Interrupted, Outcome, complain, show, utf8_streams
+from mcp_e2e.errors import E2EError, UsageError
+
+__all__ = ["run"]
+
+
+def run(argv: list[str]) -> int:
+    """Do what ``argv`` says and answer the exit status (CONTRACT 6); nothing but a defect of ours raises out of it."""
+    utf8_streams()
+    said = Said()
+    try:
+        ended = cli.main(args=list(argv), prog_name=PROGRAM, standalone_mode=False, obj=said)
+        return show(said, ended) if isinstance(ended, Outcome) else int(ended or 0)
+    except click.UsageError as error:
+        said.json = said.json or "--json" in argv
+        return complain(said, _usage(error))
+    except click.ClickException as error:
+        return complain(said, UsageError(error.format_message()))
+    except (click.Abort, KeyboardInterrupt):
+        return complain(said, Interrupted("interrupted", remedy=said.goes_on))
+    except E2EError as error:
+        return complain(said, error)
+    except Exception as error:
+        return _defect(said, error)
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    path = error.ctx.command_path if error.ctx else PROGRAM
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return UsageError("no command was given", remedy=error.format_message())
+    return UsageError(error.format_message(), remedy=f"See: {path} --help")
+
+
+def _defect(said: Said, error: BaseException) -> int:
+    """Errors out of task groups come in groups; a foreseen one among them is what the person wants to read."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((each for each in error.exceptions if isinstance(each, E2EError)), error.exceptions[0])
+    if isinstance(error, E2EError):
+        return complain(said, error)
+    traceback.print_exception(error)
+    return complain(said, E2EError(f"{type(error).__name__}: {error}"))

@@ -1,0 +1,57 @@
+# Needs make, git and Python 3.11 or newer; everything else goes into .venv. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test interop bench
+
+help:
+	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
+	@echo 'make test      linters, types, import floors and the whole test suite'
+	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
+	@echo 'make bench     what keeping the service alive saves, measured here'
+	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
+
+demo: $(VENV)/.installed
+	@$(BIN)/python -m mcp_e2e demo
+
+test: $(VENV)/.installed-test
+	@echo '== ruff check' && $(BIN)/python -m ruff check .
+	@echo '== ruff format' && $(BIN)/python -m ruff format --check .
+	@echo '== mypy --strict' && $(BIN)/python -m mypy
+	@echo '== import floors' && $(BIN)/lint-imports
+	@echo '== pytest' && $(BIN)/python -m pytest
+
+interop: $(VENV)/.installed-test
+	@command -v npx >/dev/null || { echo 'make interop needs npx: install Node 20 or newer, then call again.' >&2; exit 1; }
+	@$(BIN)/python tests/interop/run.py
+
+bench: $(VENV)/.installed
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+# A stamp names the folder it was made in: a copied or moved .venv, or one whose Python is gone, is made anew.
+ifneq ($(shell test -x $(BIN)/python && cat $(VENV)/.made 2>/dev/null),$(CURDIR))
+.PHONY: $(VENV)/.made
+endif
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "mcp-e2e needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo 'Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@echo 'Making $(VENV) (once, about a minute) ...'
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo 'The venv module failed; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@printf '%s\n' '$(CURDIR)' > $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	@$(PIP) --editable .
+	@$(BIN)/python -m compileall -q mcp_e2e
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.made pyproject.toml
+	@$(PIP) --editable '.[test]'
+	@$(BIN)/python -m compileall -q mcp_e2e
+	@touch $(VENV)/.installed $@

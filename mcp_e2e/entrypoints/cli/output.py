@@ -1,0 +1,143 @@
+"""What a command ends with: an answer, an error or both, as text or as one JSON envelope; and the exit status.
+
+stdout has the answer and nothing else; whatever is only talk goes to stderr.
+"""
+
+import codecs
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from mcp_e2e.entrypoints.cli.options import Said
+from mcp_e2e.entrypoints.cli.wording import in_commands
+from mcp_e2e.errors import E2EError, Refused
+
+OK, TEST_FAILED = 0, 1
+
+
+class TimedOut(E2EError):
+    """The time this call was given is over."""
+
+    code, exit_status = "timed_out", 7
+    remedy = "It goes on by itself: call again to wait on."
+
+
+class Interrupted(E2EError):
+    """Somebody ended the waiting, or the work."""
+
+    code, exit_status = "interrupted", 130
+    remedy = "Call again to go on."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``data`` is the answer. A ``problem`` is said beside it and gives the status unless ``status`` does.
+
+    ``text`` is shown instead of ``data`` where no JSON is wanted; empty: nothing is shown.
+    """
+
+    data: Mapping[str, Any]
+    problem: E2EError | None = None
+    status: int | None = None
+    text: str | None = None
+
+    @property
+    def exit_status(self) -> int:
+        if self.status is not None:
+            return self.status
+        return self.problem.exit_status if self.problem else OK
+
+
+def utf8_streams() -> None:
+    """Any text can be printed, whatever the terminal's or pipe's encoding is said to be."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+            stream.reconfigure(encoding=None if utf8 else "utf-8", errors="replace")
+
+
+def show(said: Said, outcome: Outcome) -> int:
+    """Print the outcome as ``said`` wants it and answer its exit status."""
+    if said.json:
+        put(json.dumps(_envelope(said, outcome), ensure_ascii=False))
+        return outcome.exit_status
+    text = in_commands(_plain(outcome.data)) if outcome.text is None else outcome.text
+    if text:
+        put(text)
+    if outcome.problem is not None:
+        talk(_explained(outcome.problem))
+    return outcome.exit_status
+
+
+def complain(said: Said, error: E2EError) -> int:
+    """Print an error that left no answer and answer its exit status."""
+    return show(said, Outcome({}, error, text=""))
+
+
+def error_facts(error: E2EError) -> dict[str, Any]:
+    return {**error.facts, "code": error.code, "message": error.message, "remedy": error.advice}
+
+
+def _envelope(said: Said, outcome: Outcome) -> dict[str, Any]:
+    """A failing test is an answer; every other problem is an error, with the answer beside what it says."""
+    head: dict[str, Any] = {"schema": f"mcp_e2e/{said.command}/1"}
+    problem, data = outcome.problem, dict(outcome.data)
+    if problem is None:
+        return {**head, "ok": True, "data": data}
+    if outcome.status == TEST_FAILED:
+        return {**head, "ok": True, "data": {**data, "stopped_by": error_facts(problem)}}
+    return {**head, "ok": False, "error": {**error_facts(problem), **({"answer": data} if data else {})}}
+
+
+def _plain(data: Mapping[str, Any]) -> str:
+    from mcp_e2e.formats.text import plain
+
+    return plain(data)
+
+
+def _explained(error: E2EError) -> str:
+    """The sentence and the remedy; a refusal by the guard has words of its own."""
+    if isinstance(error, Refused) and "incident" in error.facts:
+        return error.text
+    first, *others = error.facts.get("problems", [])[:20] or [""]
+    listed = "".join(f"\n  - {each}" for each in (first, *others)) if others else ""
+    return f"Error: {error.message}{listed}\n  {in_commands(error.advice)}"
+
+
+def put(text: str) -> None:
+    """One text on stdout."""
+    _write(sys.stdout, f"{text}\n")
+
+
+def put_bytes(data: bytes) -> None:
+    """Output of another program on stdout, as it is."""
+    with _reader_may_leave(sys.stdout):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def talk(text: str) -> None:
+    """One text on stderr."""
+    _write(sys.stderr, f"{text}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with _reader_may_leave(stream):
+        stream.write(text)
+        stream.flush()
+
+
+@contextlib.contextmanager
+def _reader_may_leave(stream: TextIO) -> Any:
+    """``mcp-e2e logs | head``: whoever reads has enough. The exit status stays the command's own."""
+    try:
+        yield
+    except BrokenPipeError:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123  a file descriptor is what is wanted
+            os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,0 +1,76 @@
+"""A project with a small real service and command tests, and apps that stand for servers on it."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mcp_e2e.bootstrap import App, Options, open_app
+from mcp_e2e.errors import E2EError
+
+SERVICE = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(str(os.getpid()).encode())
+    def log_message(self, *args): pass
+print("serving", flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+CONFIG = """
+[services.api]
+kind = "command"
+command = ['{python}', "service.py", "{{port}}"]
+port = 0
+ready = {{ http = "/" }}
+stop_grace_s = 2
+
+[[tests]]
+id = "green"
+command = ["sh", "-c", "echo fine"]
+
+[[tests]]
+id = "red"
+command = ["sh", "-c", "echo AssertionError: no; exit 1"]
+
+[[tests]]
+id = "slow"
+command = ["sh", "-c", "until [ -e go ]; do sleep 0.02; done; echo gone"]
+"""
+
+Servers = Callable[..., AbstractAsyncContextManager[App]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with ``mcp-e2e.toml`` and its service."""
+    (tmp_path / "service.py").write_text(SERVICE)
+    (tmp_path / "mcp-e2e.toml").write_text(CONFIG.format(python=sys.executable))
+    return tmp_path
+
+
+@pytest.fixture
+def server(project: Path) -> Servers:
+    """``async with server() as app``: one more server on the project; the service is stopped at its end."""
+
+    @asynccontextmanager
+    async def one(*, client: str = "claude", stops: bool = True, **environ: str) -> AsyncIterator[App]:
+        base = {"PATH": "/usr/bin:/bin", "HOME": str(project.parent)}
+        async with open_app(Options(project=project), base | environ, client_name=client) as app:
+            try:
+                yield app
+            finally:
+                if stops:
+                    await stop_all(app)
+
+    return one
+
+
+async def stop_all(app: App) -> None:
+    try:
+        await app.sessions.stop(app.caller)
+    except E2EError as error:  # a test that broke the configuration on purpose never started anything
+        assert error.code == "config"

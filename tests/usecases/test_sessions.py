@@ -1,0 +1,164 @@
+"""Sessions: started once, joined by all, told as they are, stopped as a whole."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from mcp_e2e.errors import ConfigError, PortTaken, ServiceUnavailable, UsageError
+from tests.usecases.conftest import Servers
+
+
+async def test_a_second_server_joins_the_session_of_the_first(server: Servers) -> None:
+    """Same process, same generation, however often it is started."""
+    async with server() as one, server(client="cursor", stops=False) as two:
+        started = await one.sessions.start(one.caller)
+        joined = await two.sessions.start(two.caller)
+
+    assert started.state == "ready"
+    assert (joined.pid, joined.generation, joined.url) == (started.pid, 1, started.url)
+
+
+async def test_racing_starts_make_one_process(server: Servers) -> None:
+    """Twelve calls at once over two servers: one start, the others join."""
+    async with server() as one, server(client="cursor", stops=False) as two:
+        seen: set[tuple[int | None, int]] = set()
+
+        async def start(app: object) -> None:
+            session = await app.sessions.start(app.caller)  # type: ignore[attr-defined]
+            seen.add((session.pid, session.generation))
+
+        async with anyio.create_task_group() as tasks:
+            for app in (one, two) * 6:
+                tasks.start_soon(start, app)
+
+    assert len(seen) == 1
+
+
+async def test_stop_ends_the_process_and_the_next_start_counts_on(server: Servers) -> None:
+    """Generations go on counting, so results before and after are never mixed."""
+    async with server() as app:
+        first = await app.sessions.start(app.caller)
+        stopped = await app.sessions.stop(app.caller)
+        assert stopped.state == "stopped"
+        with pytest.raises(ProcessLookupError):
+            os.kill(first.pid or 0, 0)
+        again = await app.sessions.start(app.caller)
+
+    assert (again.generation, again.state) == (2, "ready")
+
+
+async def test_a_killed_service_comes_back_as_the_next_generation(server: Servers) -> None:
+    """Its keeper restarts it; no call is needed."""
+    async with server() as app:
+        first = await app.sessions.start(app.caller)
+        os.kill(first.pid or 0, signal.SIGKILL)
+        with anyio.fail_after(20):
+            while (now := await app.sessions.start(app.caller)).generation == 1 or now.state != "ready":
+                await anyio.sleep(0.05)
+
+    assert now.pid != first.pid
+
+
+async def test_a_slow_boot_is_starting_with_its_log_and_never_killed(server: Servers, project: Path) -> None:
+    """The answer comes in time, says where it stands, and the next call joins the same process."""
+    service = (project / "service.py").read_text()
+    waits = "import os, time; print('loading models', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+    (project / "service.py").write_text(waits + service)
+    replace(project, "stop_grace_s = 2", "stop_grace_s = 2\nslow_after_s = 0.1")
+    async with server() as app:
+        starting = await app.sessions.start(app.caller, wait_seconds=0.5)
+        assert (starting.state, starting.slow) == ("starting", True)
+        assert starting.log_tail == "loading models\n"
+        (project / "go").touch()
+        ready = await app.sessions.start(app.caller)
+        assert (ready.state, ready.pid, ready.generation) == ("ready", starting.pid, 1)
+
+
+async def test_a_stranger_on_the_port_is_named_and_left_alone(server: Servers, project: Path) -> None:
+    """No start, no kill; the remedy tells the url line to write."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        replace(project, "port = 0", f"port = {port}")
+        async with server(stops=False) as app:
+            with pytest.raises(PortTaken, match=f"port {port}.*pid {os.getpid()}") as caught:
+                await app.sessions.start(app.caller)
+
+    assert f'url = "http://127.0.0.1:{port}"' in caught.value.advice
+
+
+async def test_a_changed_configuration_is_told_and_keeps_the_old_process(server: Servers, project: Path) -> None:
+    """The running service keeps its command until it is stopped."""
+    async with server() as app:
+        first = await app.sessions.start(app.caller)
+        replace(project, '"service.py", "{port}"', '"service.py", "{port}", "--new"')
+        changed = await app.sessions.start(app.caller)
+
+    assert (changed.config_changed, changed.pid) == (True, first.pid)
+
+
+async def test_an_attached_service_is_used_and_never_stopped(server: Servers, project: Path) -> None:
+    """url instead of command: ready while it answers, let go at stop."""
+    async with server() as app:
+        owned = await app.sessions.start(app.caller)
+        with (project / "mcp-e2e.toml").open("a") as config:
+            config.write(f'\n[services.other]\nkind = "command"\nurl = "{owned.url}"\nready = {{ http = "/" }}\n')
+        attached = await app.sessions.start(app.caller, service="other")
+        assert (attached.state, attached.pid) == ("ready", None)
+        let_go = await app.sessions.stop(app.caller, service="other")
+        assert "let go" in let_go.stage
+        assert httpx.get(str(owned.url), trust_env=False).status_code == 200
+
+
+async def test_wrong_service_configuration_is_one_clear_error(server: Servers, project: Path) -> None:
+    """A missing program, an unset variable and an unknown name, each before anything starts."""
+    with (project / "mcp-e2e.toml").open("a") as config:
+        config.write(
+            '\n[services.gone]\nkind = "command"\ncommand = ["no-such-program-here"]\n'
+            '[services.unset]\nkind = "command"\ncommand = ["true"]\nenv = { KEY = "${NOT_SET_ANYWHERE}" }\n'
+        )
+    async with server(stops=False) as app:
+        with pytest.raises(ServiceUnavailable, match="no-such-program-here"):
+            await app.sessions.start(app.caller, service="gone")
+        with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+            await app.sessions.start(app.caller, service="unset")
+        with pytest.raises(UsageError, match="nope"):
+            await app.sessions.start(app.caller, service="nope")
+
+
+async def test_a_broken_file_stops_no_server_and_is_read_again(server: Servers, project: Path) -> None:
+    """Every tool says what is wrong; status carries it; repaired, the next call works."""
+    good = (project / "mcp-e2e.toml").read_text()
+    (project / "mcp-e2e.toml").write_text(good.replace("stop_grace_s", "stop_grace"))
+    async with server() as app:
+        status = await app.status.show(app.caller)
+        assert status.config_error is not None
+        assert "stop_grace_s" in str(status.config_error)
+        with pytest.raises(ConfigError, match="stop_grace"):
+            await app.sessions.start(app.caller)
+        (project / "mcp-e2e.toml").write_text(good)
+        assert (await app.sessions.start(app.caller)).state == "ready"
+
+
+async def test_secrets_of_a_service_reach_it_and_nothing_on_disk(server: Servers, project: Path) -> None:
+    """The value of ${NAME} is in the process, and in no file of the state folder."""
+    service = (project / "service.py").read_text()
+    (project / "service.py").write_text("import os; open('len', 'w').write(str(len(os.environ['KEY'])))\n" + service)
+    replace(project, "stop_grace_s = 2", 'stop_grace_s = 2\nenv = { KEY = "${SECRET_KEY}" }')
+    async with server(SECRET_KEY="xyzzy-very-secret") as app:
+        assert (await app.sessions.start(app.caller)).state == "ready"
+        await app.status.show(app.caller)
+
+    assert (project / "len").read_text() == str(len("xyzzy-very-secret"))
+    found = [path for path in (project / ".mcp-e2e").rglob("*") if path.is_file() and b"xyzzy" in path.read_bytes()]
+    assert found == []
+
+
+def replace(project: Path, old: str, new: str) -> None:
+    text = (project / "mcp-e2e.toml").read_text()
+    assert old in text
+    (project / "mcp-e2e.toml").write_text(text.replace(old, new))
