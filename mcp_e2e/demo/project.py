@@ -14,11 +14,6 @@ BOOT_SECONDS = 3
 GOOD = {"portrait": (512, 768), "landscape": (768, 512), "square": (640, 640)}
 BROKEN = "broken"
 NODE_ERROR = "this node fails on purpose"
-SIMULATED = (
-    *(sys.executable, "-m", "mcp_e2e.demo.simulated_comfyui", "--port", "{port}"),
-    *("--boot-seconds", str(BOOT_SECONDS), "--output-directory", "{outputs}"),
-)
-
 _SERVICE = """\
 [project]
 state_dir = ".mcp-e2e"
@@ -50,6 +45,17 @@ class Project:
     @property
     def server_log(self) -> Path:
         return self.root / "server.log"
+
+
+def simulated(boot_seconds: float) -> tuple[str, ...]:
+    """The command of a simulated ComfyUI that takes so long to come up."""
+    return (
+        *(sys.executable, "-m", "mcp_e2e.demo.simulated_comfyui", "--port", "{port}"),
+        *("--boot-seconds", f"{boot_seconds:g}", "--output-directory", "{outputs}"),
+    )
+
+
+SIMULATED = simulated(BOOT_SECONDS)
 
 
 def write(root: Path, service: Sequence[str] = SIMULATED) -> Project:

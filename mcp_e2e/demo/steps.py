@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_e2e.demo.agent import Agent, Reply, Unexpected, connected
+from mcp_e2e.demo.agent import Agent, Reply, connected
 from mcp_e2e.demo.project import BOOT_SECONDS, BROKEN, GOOD, NODE_ERROR, Project
 from mcp_e2e.demo.screen import Screen
 from mcp_e2e.process import jobs
@@ -62,7 +62,7 @@ class Steps:
         ready.holds("pid is known", expected=True, seen=isinstance(ready.data.get("pid"), int))
         took = float(ready.data.get("ready_after_s") or 0)
         ready.holds("the boot took its time", expected=True, seen=took >= BOOT_SECONDS)
-        told = f"ready: pid {ready.data['pid']}, generation 1, booted in {took:.1f} s (version {ready.data['version']})"
+        told = f"ready: pid {ready.data['pid']}, generation 1, booted in {took:.1f} s, {ready.data['version']}"
         self._screen.call("start_session", told, ready.seconds, "green")
         self._keep(ready)
 
@@ -188,5 +188,3 @@ def _position(reply: Reply, **expected: Any) -> None:
 def _next(point: Reply) -> str:
     return str(point.data.get("next") or "none, the run is done")
 
-
-__all__ = ["Steps", "Unexpected"]

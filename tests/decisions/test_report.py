@@ -9,7 +9,7 @@ from mcp_e2e.decisions.report import build, outcome_of
 from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.runs import RED, Attempt, AttemptState, Checkpoint, Failure, Run, Slot, Verdict
 
-FACTS = {"restarts": 0, "refusals": 0, "now": 500.0, "project": "/work/comfy", "environment": {"os": "linux"}}
+FACTS = {"restarts": 0, "refusals": 0, "now": 500.0, "project": "/srv/comfy", "environment": {"os": "linux"}}
 OPEN = Breaker(state=BreakerState.OPEN, incident="i1")
 ALLOWED = {
     Verdict.PASSED: ("success", "failure", "skipped"),

@@ -75,7 +75,7 @@ def any_report(draw):
         refusals=2,
         breaker=Breaker(state=draw(st.sampled_from(list(BreakerState)))),
         now=1_795_000_600.0,
-        project="/work/comfy",
+        project="/srv/comfy",
         environment=draw(st.dictionaries(NASTY, NASTY, max_size=2)),
     )
 
@@ -91,7 +91,7 @@ def report():
     """Slot 1 failed twice, 2 flaky, 3 doubted, 4 skipped, 5 red but not recorded, 6 never run."""
 
     def tried(slot, n, verdict):
-        image = {"name": f"{n}.png", "path": f"/work/comfy/.mcp-e2e/artifacts/r1/a{slot}-{n}/{n}.png", "bytes": 9}
+        image = {"name": f"{n}.png", "path": f"/srv/comfy/.mcp-e2e/artifacts/r1/a{slot}-{n}/{n}.png", "bytes": 9}
         failure = Failure("assertion", "2 images instead of 1", "portrait|assertion|<n> images")
         return Attempt(
             id=f"a{slot}-{n}",
@@ -137,6 +137,6 @@ def report():
         refusals=0,
         breaker=Breaker(state=BreakerState.OPEN, incident="i1"),
         now=1_795_000_600.0,
-        project="/work/comfy",
+        project="/srv/comfy",
         environment={"python": "3.11.7"},
     )

@@ -15,7 +15,8 @@ import psutil
 MARKERS: tuple[tuple[str, str, str], ...] = (
     ("MCP_E2E_JOB", "", "a job of mcp-e2e"),
     ("AI_AGENT", "", "an agent"),
-    ("AGENT", "", "an agent"),
+    ("AGENT", "goose", "goose"),
+    ("AGENT", "amp", "Amp"),
     ("CLAUDECODE", "", "Claude Code"),
     ("CLAUDE_CODE_ENTRYPOINT", "", "Claude Code"),
     ("CLAUDE_CODE_SESSION_ID", "", "Claude Code"),

@@ -5,16 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from mcp_e2e.bootstrap import Options
 from mcp_e2e.errors import Refused
-
-if TYPE_CHECKING:
-    from mcp_e2e.bootstrap import Options
-
-JOB_MARKER = "MCP_E2E_JOB"
+from mcp_e2e.process.environment import JOB_MARKER
 
 
 @dataclass
@@ -29,9 +26,7 @@ class Said:
     command: str = "cli"  # names the envelope's schema
     goes_on: str = "Nothing was left running by this command."  # said when it is interrupted
 
-    def options(self) -> "Options":
-        from mcp_e2e.bootstrap import Options
-
+    def options(self) -> Options:
         return Options(project=self.project, config=self.config)
 
 
@@ -105,5 +100,5 @@ def refuse_inside_job(environ: Mapping[str, str], path: str) -> None:
     if not job:
         return
     message = f"{path} was not run: this is a job of mcp-e2e itself ({JOB_MARKER}={job}), which may look but not steer"
-    remedy = f"Call it from outside of the job; {path.split()[0]} status, report and logs work here."
+    remedy = f"Call it from outside of the job; {path.split(maxsplit=1)[0]} status, report and logs work here."
     raise Refused(message, text=f"{message}. {remedy}", remedy=remedy, refused=True, rule="inside_job", job=job)

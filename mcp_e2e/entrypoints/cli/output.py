@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.entrypoints.cli.wording import in_commands
 from mcp_e2e.errors import E2EError, Refused
+from mcp_e2e.formats.text import plain
 
 OK, TEST_FAILED = 0, 1
 
@@ -66,7 +67,7 @@ def show(said: Said, outcome: Outcome) -> int:
     if said.json:
         put(json.dumps(_envelope(said, outcome), ensure_ascii=False))
         return outcome.exit_status
-    text = in_commands(_plain(outcome.data)) if outcome.text is None else outcome.text
+    text = in_commands(plain(outcome.data)) if outcome.text is None else outcome.text
     if text:
         put(text)
     if outcome.problem is not None:
@@ -94,19 +95,11 @@ def _envelope(said: Said, outcome: Outcome) -> dict[str, Any]:
     return {**head, "ok": False, "error": {**error_facts(problem), **({"answer": data} if data else {})}}
 
 
-def _plain(data: Mapping[str, Any]) -> str:
-    from mcp_e2e.formats.text import plain
-
-    return plain(data)
-
-
 def _explained(error: E2EError) -> str:
     """The sentence and the remedy; a refusal by the guard has words of its own."""
     if isinstance(error, Refused) and "incident" in error.facts:
-        return error.text
-    first, *others = error.facts.get("problems", [])[:20] or [""]
-    listed = "".join(f"\n  - {each}" for each in (first, *others)) if others else ""
-    return f"Error: {error.message}{listed}\n  {in_commands(error.advice)}"
+        return in_commands(error.text)
+    return f"Error: {error.message}\n  {in_commands(error.advice)}"
 
 
 def put(text: str) -> None:

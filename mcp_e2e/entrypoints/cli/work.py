@@ -3,22 +3,20 @@
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+import anyio
+
+from mcp_e2e.bootstrap import App, open_app
+from mcp_e2e.entrypoints.cli import agent_markers
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.errors import E2EError
-
-if TYPE_CHECKING:
-    from mcp_e2e.bootstrap import App
 
 T = TypeVar("T")
 
 
-def inside(said: Said, work: Callable[["App"], Awaitable[T]], *, settles: bool = False) -> T:
+def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = False) -> T:
     """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts."""
-    import anyio
-
-    from mcp_e2e.bootstrap import open_app
 
     async def opened() -> T | E2EError:
         async with open_app(said.options(), os.environ, door="cli", settles=settles) as app:
@@ -36,6 +34,4 @@ def inside(said: Said, work: Callable[["App"], Awaitable[T]], *, settles: bool =
 
 def is_person() -> bool:
     """A terminal on both ends and no agent in between."""
-    from mcp_e2e.entrypoints.cli import agent_markers
-
     return sys.stdin.isatty() and sys.stdout.isatty() and agent_markers.found(os.environ) is None

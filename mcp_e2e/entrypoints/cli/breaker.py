@@ -1,0 +1,133 @@
+"""breaker status and reset: the reset is for a person at a terminal, and says why where it finds none."""
+
+import contextlib
+import getpass
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli import agent_markers
+from mcp_e2e.entrypoints.cli.options import Group, Said
+from mcp_e2e.entrypoints.cli.output import Outcome, talk
+from mcp_e2e.entrypoints.cli.work import inside, is_person
+from mcp_e2e.errors import Refused, UsageError
+from mcp_e2e.formats.text import plain
+from mcp_e2e.model.answers import BreakerLine
+
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look alike
+CODE_LENGTH = 5
+REFUSED_SHOWN = 10
+
+
+@click.group(cls=Group)
+def breaker() -> None:
+    """What stops all work after three red tests in a row."""
+
+
+@breaker.command("status", example="mcp-e2e breaker status")
+@click.pass_obj
+def status(said: Said) -> Outcome:
+    """State, count, and the evidence of the incident."""
+
+    async def work(app: App) -> Outcome:
+        line = await app.breaker.show(person=is_person())
+        incident = await app.breaker.incident() if line.state == "open" else None
+        calls = {"calls_refused": incident["refused"][-REFUSED_SHOWN:]} if incident else {}
+        return Outcome({**line.shown(), **calls, "next_step": _advice(line)})
+
+    return inside(said, work)
+
+
+def _advice(line: BreakerLine) -> str:
+    if line.state == "open":
+        how = f": {line.reset}" if line.reset else ", in a terminal."
+        return f"Only a person can close it, after looking at the evidence{how}"
+    if line.state == "half_open":
+        return "One test may run as a probe: a pass closes it, a red opens it again."
+    return "Tests may run."
+
+
+@breaker.command(example="mcp-e2e breaker reset", changes=True)
+@click.pass_obj
+def reset(said: Said) -> Outcome:
+    """Let one test run again after an incident: shows the evidence and asks for a code to be typed.
+
+    For a person at a terminal; an agent is refused. The next test is a probe: a pass closes the breaker.
+    """
+    _only_for_a_person()
+    incident = inside(said, _incident)
+    talk(plain(incident))
+    code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
+    if _typed(f"To let one test run again, type {code}: ") != code:
+        raise _refused("that was not the code", "Nothing was changed. Call again for a new code.", "code")
+
+    async def work(app: App) -> Outcome:
+        if (await app.breaker.show()).incident != incident["incident"]:
+            raise UsageError("another incident has come meanwhile", remedy="Call again and look at that one.")
+        line = await app.breaker.reset(app.caller, actor=_actor())
+        return Outcome({**line.shown(), "next_step": _advice(line)})
+
+    return inside(said, work)
+
+
+def _only_for_a_person() -> None:
+    """Raises Refused where an agent's mark stands, or where nobody can look and type."""
+    if mark := agent_markers.found(os.environ):
+        raise _refused(
+            mark.shown,
+            "Ask the user to look at the incident and to clear it in a terminal of their own.",
+            "agent",
+            marker=mark.name,
+        )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise _refused(
+            "it needs a terminal on stdin and stderr", "A person has to call it in a terminal of their own.", "terminal"
+        )
+
+
+def _refused(why: str, remedy: str, rule: str, **facts: Any) -> Refused:
+    message = f"the breaker was not reset: {why}"
+    return Refused(message, text=f"{message}. {remedy}", remedy=remedy, refused=True, rule=rule, **facts)
+
+
+async def _incident(app: App) -> dict[str, Any]:
+    line = await app.breaker.show()
+    if line.state != "open":
+        raise UsageError(
+            f"the breaker is {line.state}, not open", remedy="There is nothing to reset.", state=line.state
+        )
+    found = await app.breaker.incident() or {}
+    return {"incident": line.incident, "opened_at": line.opened_at, "evidence": line.evidence, **_known(found)}
+
+
+def _known(found: Mapping[str, Any]) -> dict[str, Any]:
+    refused = found.get("refused", [])
+    calls = [f"{call['at']} {call['tool']} by {call['by']}" for call in refused[-REFUSED_SHOWN:]]
+    return {"project": found.get("project"), "calls_refused_since": len(refused), "latest_of_them": calls}
+
+
+def _typed(question: str) -> str:
+    """One line from the terminal; empty when it was closed."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    with contextlib.suppress(EOFError):
+        return sys.stdin.readline().strip()
+    return ""
+
+
+def _actor() -> dict[str, Any]:
+    """Who did it, for the record: terminal, user, and the processes this one comes from."""
+    user = None
+    with contextlib.suppress(OSError, KeyError):
+        user = getpass.getuser()
+    return {
+        "tty": os.ttyname(sys.stdin.fileno()) if hasattr(os, "ttyname") else None,
+        "uid": os.getuid() if hasattr(os, "getuid") else None,
+        "user": user,
+        "parents": agent_markers.ancestors(),
+    }

@@ -1,0 +1,35 @@
+"""config show and schema."""
+
+import json
+
+import click
+
+from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli.options import Group, Said
+from mcp_e2e.entrypoints.cli.output import Outcome
+from mcp_e2e.entrypoints.cli.work import inside
+from mcp_e2e.settings import json_schema
+
+
+@click.group(cls=Group)
+def config() -> None:
+    """The configuration in force, and its schema."""
+
+
+@config.command(example="mcp-e2e config show")
+@click.pass_obj
+def show(said: Said) -> Outcome:
+    """Every setting in force, defaults included; secrets are masked."""
+
+    async def work(app: App) -> Outcome:
+        return Outcome(app.views.config())
+
+    return inside(said, work)
+
+
+@config.command(example="mcp-e2e config schema > mcp-e2e.schema.json")
+@click.pass_obj
+def schema(said: Said) -> Outcome:
+    """The JSON Schema of mcp-e2e.toml, for editors."""
+    found = json_schema()
+    return Outcome(found, text=None if said.json else json.dumps(found, indent=2))

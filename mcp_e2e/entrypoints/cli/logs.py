@@ -1,0 +1,108 @@
+"""logs: what a service, job or test has written; and following it while it is written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli.options import Command, Said
+from mcp_e2e.entrypoints.cli.output import Outcome, put_bytes
+from mcp_e2e.entrypoints.cli.work import inside
+from mcp_e2e.errors import NotFound, UsageError
+from mcp_e2e.process import jobs, output
+from mcp_e2e.store.layout import Layout
+
+LINES = 200
+BLOCK_BYTES = 1 << 16
+POLL_S = 0.2
+
+
+@click.command(cls=Command, example="mcp-e2e logs -f comfyui\nmcp-e2e logs j-01h4abcd1234 --lines 0")
+@click.argument("name", required=False, metavar="[SERVICE|JOB|ATTEMPT]")
+@click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), default=LINES, show_default=True, help="Last lines; 0: everything."
+)
+@click.pass_obj
+def logs(said: Said, name: str | None, follow: bool, lines: int) -> Outcome:
+    """What a service, job or attempt has written.
+
+    The first configured service unless named."""
+    if follow and said.json:
+        raise UsageError("--follow and --json exclude each other", remedy="Leave one of them out.")
+    said.goes_on = "Only the watching has ended."
+
+    async def work(app: App) -> Outcome:
+        job, log = await _find(app, name or _first_service(app))
+        begin = where_lines_begin(log, lines)
+        if said.json:
+            text, _ = output.read_slice(log, begin, log.stat().st_size if log.exists() else 0)
+            return Outcome({"job": job, "log": str(log), "text": text})
+        if follow:
+            await stream(app, job, log, begin)
+        else:
+            pour(log, begin)
+        return Outcome({}, text="")
+
+    return inside(said, work)
+
+
+def _first_service(app: App) -> str:
+    loaded = app.settings()
+    loaded.needs_file()
+    name = next(iter(loaded.settings.services), None)
+    if name is None:
+        raise NotFound("no service is configured", remedy="Name a job or an attempt: mcp-e2e jobs lists them.")
+    return name
+
+
+async def _find(app: App, name: str) -> tuple[str, Path]:
+    """The job behind ``name`` and its log."""
+    found = await app.execs.job(app.caller, action="output", id=name)
+    if found.job is None or found.log is None:
+        raise NotFound(
+            f"{name} runs a workflow and has no log of its own", remedy="Look into its service's: mcp-e2e logs."
+        )
+    return found.job, Path(found.log)
+
+
+async def stream(app: App, job_id: str, log: Path, begin: int) -> None:
+    """Everything from ``begin`` on to stdout, until the job has ended."""
+    folder, live = Layout(app.state_dir).jobs, True
+    while live:
+        live = (await jobs.wait(folder, job_id, POLL_S)).live
+        begin = pour(log, begin)
+
+
+def pour(log: Path, begin: int, write: Callable[[bytes], None] = put_bytes) -> int:
+    """What the file holds from ``begin`` on, as it is; answers where it ended. A missing file holds nothing."""
+    try:
+        with log.open("rb") as file:
+            file.seek(begin)
+            while block := file.read(BLOCK_BYTES):
+                write(block)
+            return file.tell()
+    except FileNotFoundError:
+        return begin
+
+
+def where_lines_begin(log: Path, lines: int) -> int:
+    """The offset of the last ``lines`` lines, 0 for all of them."""
+    size = log.stat().st_size if log.exists() else 0
+    if not lines or not size:
+        return 0
+    with log.open("rb") as file:
+        end, wanted = size, lines
+        while end > 0:
+            start = max(0, end - BLOCK_BYTES)
+            file.seek(start)
+            block = file.read(end - start)
+            if end == size:
+                wanted += block.endswith(b"\n")
+            ends = [at for at, byte in enumerate(block) if byte == 0x0A]
+            if len(ends) >= wanted:
+                return start + ends[-wanted] + 1
+            wanted -= len(ends)
+            end = start
+    return 0

@@ -1,0 +1,29 @@
+"""serve and demo."""
+
+import os
+
+import anyio
+import click
+
+from mcp_e2e.entrypoints.cli.options import Command, Said
+
+
+@click.command(cls=Command, example="mcp-e2e serve --project /path/to/project")
+@click.pass_obj
+def serve(said: Said) -> int:
+    """Be the MCP server, on stdin and stdout.
+
+    An editor or agent starts it this way; it ends when its client leaves, and what it started lives on."""
+    from mcp_e2e.entrypoints import mcp_server  # noqa: PLC0415  a second of imports that no other command needs
+
+    anyio.run(mcp_server.serve, said.options(), os.environ)
+    return 0
+
+
+@click.command(cls=Command, example="mcp-e2e demo")
+@click.option("--keep", is_flag=True, help="Keep the demo's project folder.")
+def demo(keep: bool) -> int:
+    """Watch it all at work, in a folder of its own."""
+    from mcp_e2e.demo import tour  # noqa: PLC0415  it brings an MCP client along
+
+    return tour.main(keep=keep)
