@@ -41,17 +41,19 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "mcp-e2e needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; \
 	  echo 'Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
-	@echo 'Making $(VENV) (once, about a minute) ...'
+	@echo 'Making $(VENV) ...'
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 	  echo 'The venv module failed; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	@printf '%s\n' '$(CURDIR)' > $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
+	@echo 'Installing mcp-e2e into $(VENV) (once, about a minute) ...'
 	@$(PIP) --editable .
 	@$(BIN)/python -m compileall -q mcp_e2e
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.made pyproject.toml
+	@echo 'Installing mcp-e2e and its test tools into $(VENV) (once, about a minute) ...'
 	@$(PIP) --editable '.[test]'
 	@$(BIN)/python -m compileall -q mcp_e2e
 	@touch $(VENV)/.installed $@

@@ -1,7 +1,8 @@
 """Opens the parts in order and hands out the use-cases; the only room that knows all others."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ from mcp_e2e.usecases.views import Views
 from mcp_e2e.usecases.workplace import Workplace
 
 SETTLE_S = 2.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,12 @@ class App:
     async def keep_settling(self) -> None:
         """Settle now and then, so that a verdict is stored even where nobody asks for it."""
         while True:
-            with suppress(ConfigError, StoreError):  # every call that needs it says so; a server starts all the same
+            try:
                 await self.settle()
+            except (ConfigError, StoreError) as error:  # every call that needs it says so; a server starts all the same
+                log.debug("nothing to settle: %s", error)
+            except Exception:  # a defect here must not end the server that others wait on
+                log.exception("could not settle what dead processes left open")
             await anyio.sleep(SETTLE_S)
 
 

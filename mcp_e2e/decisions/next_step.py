@@ -28,16 +28,23 @@ def without_run(breaker: Breaker) -> str:
     return STOPPED if breaker.state is BreakerState.OPEN else "Call plan_run, or run_test with the name of one test."
 
 
+def _warning(breaker: Breaker) -> str:
+    """Said one red before the breaker opens."""
+    last = breaker.limit is not None and breaker.limit - breaker.consecutive == 1 and breaker.consecutive > 0
+    near = breaker.state is BreakerState.HALF_OPEN or last
+    return " One more red test stops all work here until a person has looked." if near else ""
+
+
 def after_plan(run: Run, breaker: Breaker) -> str:
     if breaker.state is BreakerState.OPEN:
         return STOPPED
     current = run.current
     if current is None:
         return "Every slot is recorded: call report."
-    return f"Call run_test for slot {slot_title(run, current)}."
+    return f"Call run_test for slot {slot_title(run, current)}.{_warning(breaker)}"
 
 
-def after_attempt(run: Run, slot: Slot, attempt: Attempt, breaker: Breaker, left: int) -> str:
+def after_attempt(run: Run, slot: Slot, attempt: Attempt, breaker: Breaker) -> str:
     """What follows an attempt: join it, record it, or mend something first."""
     if attempt.open:
         return _still_open(attempt)
@@ -51,10 +58,9 @@ def after_attempt(run: Run, slot: Slot, attempt: Attempt, breaker: Breaker, left
         return "Call checkpoint(result='success') to record it and move on."
     if attempt.verdict in {Verdict.LOST, Verdict.CANCELLED}:
         return "No verdict on the test: call run_test again, or checkpoint(result='skipped')."
-    warning = " One more red test in a row stops all work here." if left == 1 else ""
     return (
         "Read failure and evidence, change something, then run_test again; "
-        f"or checkpoint(result='failure', note='what you learned') to move on.{warning}"
+        f"or checkpoint(result='failure', note='what you learned') to move on.{_warning(breaker)}"
     )
 
 

@@ -55,7 +55,8 @@ class Agent:
 
     @property
     def server(self) -> str:
-        return f"{self._client.server_info.name} {self._client.server_info.version}"
+        said = self._client.server_info
+        return f"{said.name} {said.version}" if said else "without a name"
 
     @property
     def protocol(self) -> str:

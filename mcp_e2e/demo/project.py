@@ -1,4 +1,4 @@
-"""The demonstration's own project, written into an empty folder: one simulated ComfyUI, three good tests, a broken one."""
+"""The demonstration's own project, written into an empty folder: a simulated ComfyUI, good tests and a broken one."""
 
 import json
 import sys

@@ -187,4 +187,3 @@ def _position(reply: Reply, **expected: Any) -> None:
 
 def _next(point: Reply) -> str:
     return str(point.data.get("next") or "none, the run is done")
-

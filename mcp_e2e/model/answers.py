@@ -79,7 +79,7 @@ class JobLine(Part):
     job: str
     state: str
     title: str
-    for_: str | None = None
+    purpose: str | None = None
     by: str | None = None
     age_s: float
     exit_code: int | None = None

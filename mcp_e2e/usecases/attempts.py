@@ -163,7 +163,6 @@ class Attempts:
         run = await self._runs.get(attempt.run)
         slot = run.slot(attempt.slot)
         breaker = await self._place.run(breakers.load)
-        position = self._runs.position(run, breaker)
         ahead = await self._place.run(lambda con: attempts.ahead(con, attempt)) if attempt.open else []
         usual = sorted(await self._place.run(lambda con: attempts.durations(con, attempt.test)))
         facts = attempt_facts(attempt, self._place.now())
@@ -176,8 +175,8 @@ class Attempts:
             queued={"ahead": len(ahead), "holder": ahead[0].by, "since": ahead[0].created_at} if ahead else None,
             checkpointed=recorded,
             rerun_of=earlier.id if earlier and earlier.verdict is Verdict.LOST else None,
-            position=position,
-            next_step=next_step.after_attempt(run, slot, attempt, breaker, position.failures_left),
+            position=self._runs.position(run, breaker),
+            next_step=next_step.after_attempt(run, slot, attempt, breaker),
         )
 
 

@@ -99,7 +99,7 @@ def job_line(job: Job, index: Mapping[str, Mapping[str, str]], now: float) -> an
         job=job.id,
         state=job.state.value,
         title=known.get("title") or " ".join(job.argv)[:120],
-        for_=known.get("purpose"),
+        purpose=known.get("purpose"),
         by=known.get("by"),
         age_s=round(now - job.created_at, 1),
         exit_code=job.exit.exit_code if job.exit else None,

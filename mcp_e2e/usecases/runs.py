@@ -1,6 +1,7 @@
 """Runs: plan one or go on with it, say what is due, record what is done."""
 
 import secrets
+from difflib import get_close_matches
 from sqlite3 import Connection
 
 from mcp_e2e.decisions import next_step, schedule
@@ -148,7 +149,9 @@ class Runs:
     ) -> CheckpointAnswer:
         """Record a slot and move on. The server's verdict decides: success over a failing one is a contradiction."""
         if result not in RESULTS:
-            raise UsageError(f"result {result!r} is not known", remedy=f"One of: {', '.join(RESULTS)}.")
+            near = get_close_matches(result, RESULTS, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise UsageError(f"result {result!r} is not known", remedy=f"{hint}One of: {', '.join(RESULTS)}.")
         async with self._gate.enter(caller, "checkpoint", {"result": result, "note": note, "test": test}) as passage:
             caller = self._place.identified(caller)
             limit, now = self._limits()[0], self._place.now()

@@ -6,7 +6,7 @@ import click
 
 from mcp_e2e.entrypoints.cli.app import PROGRAM, cli
 from mcp_e2e.entrypoints.cli.options import Said
-from mcp_e2e.entrypoints.cli.output import Interrupted, Outcome, complain, show, utf8_streams
+from mcp_e2e.entrypoints.cli.output import Interrupted, Outcome, complain, show, talk, utf8_streams
 from mcp_e2e.errors import E2EError, UsageError
 
 __all__ = ["run"]
@@ -21,6 +21,9 @@ def run(argv: list[str]) -> int:
         return show(said, ended) if isinstance(ended, Outcome) else int(ended or 0)
     except click.UsageError as error:
         said.json = said.json or "--json" in argv
+        if isinstance(error, click.exceptions.NoArgsIsHelpError) and not said.json:
+            talk(error.format_message())
+            return error.exit_code
         return complain(said, _usage(error))
     except click.ClickException as error:
         return complain(said, UsageError(error.format_message()))
@@ -34,9 +37,8 @@ def run(argv: list[str]) -> int:
 
 def _usage(error: click.UsageError) -> UsageError:
     path = error.ctx.command_path if error.ctx else PROGRAM
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return UsageError("no command was given", remedy=error.format_message())
-    return UsageError(error.format_message(), remedy=f"See: {path} --help")
+    nothing = isinstance(error, click.exceptions.NoArgsIsHelpError)
+    return UsageError("no command was given" if nothing else error.format_message(), remedy=f"See: {path} --help")
 
 
 def _defect(said: Said, error: BaseException) -> int:

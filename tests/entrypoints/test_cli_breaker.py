@@ -1,0 +1,244 @@
+"""Only a person at a terminal closes the breaker: tried with real terminals and with processes that init owns."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mcp_e2e.entrypoints.cli.agent_markers import MARKERS, mark_in
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
+LINE = [sys.executable, "-m", "mcp_e2e"]
+REDS = ("breaks-1", "breaks-2", "breaks-3")
+# Whatever runs these tests must not stand above what they start, for it may be an agent: the child is orphaned first.
+ORPHAN = """
+import os, subprocess, sys
+terminal, result, *line = sys.argv[1:]
+if os.fork():
+    os._exit(0)
+os.setsid()
+if terminal != "-":
+    opened = os.open(terminal, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(opened, number)
+done = subprocess.run(line, **({} if terminal != "-" else {"stdin": subprocess.DEVNULL, "capture_output": True}))
+said = "" if terminal != "-" else (done.stdout + done.stderr).decode()
+with open(result + ".new", "w") as file:
+    file.write(f"{done.returncode}\\n{said}")
+os.rename(result + ".new", result)
+"""
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Terminal:
+    """A person's terminal with one command in it, whose ancestors are init alone."""
+
+    def __init__(self, folder: Path, environ: dict[str, str], line: list[str], *, screen: bool = True) -> None:
+        self._result = folder / f"result-{time.monotonic_ns()}"
+        self.screen = ""
+        self._ours, self._theirs = os.openpty()
+        name = os.ttyname(self._theirs) if screen else "-"
+        subprocess.run(
+            [sys.executable, "-c", ORPHAN, name, str(self._result), *line], env=environ, cwd=folder, check=True
+        )
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """What the screen shows once it matches."""
+        end = time.monotonic() + 30
+        while (found := re.search(pattern, self.screen)) is None:
+            assert time.monotonic() < end, self.screen
+            self._read()
+        return found
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, f"{text}\n".encode())
+
+    def status(self) -> int:
+        """The exit status; the screen is whole then."""
+        end = time.monotonic() + 30
+        while not self._result.exists():
+            assert time.monotonic() < end, self.screen
+            self._read()
+        self._read()
+        status, _, said = self._result.read_text().partition("\n")
+        self.screen += said
+        os.close(self._ours)
+        os.close(self._theirs)
+        return int(status)
+
+    def _read(self) -> None:
+        while select.select([self._ours], [], [], 0.05)[0]:
+            self.screen += os.read(self._ours, 65536).decode("utf-8", "replace")
+
+
+@pytest.fixture
+def cli(environ: dict[str, str], project: Path) -> Iterator[Cli]:
+    """Call ``mcp-e2e`` in the project; keywords are variables. The service is stopped at the end."""
+
+    def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*LINE, *args],
+            env=environ | more,
+            cwd=project,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=50,
+            check=False,
+        )
+
+    yield call
+    call("stop")
+
+
+@pytest.fixture
+def incident(cli: Cli) -> str:
+    """Three red tests have opened the breaker; the incident's name."""
+    done = cli("run", *REDS, "--json")
+    assert done.returncode == 1, done.stdout
+    line = json.loads(cli("breaker", "status", "--json").stdout)["data"]
+    assert (line["state"], len(line["evidence"])) == ("open", 3)
+    return str(line["incident"])
+
+
+def state(cli: Cli) -> str:
+    return str(json.loads(cli("breaker", "status", "--json").stdout)["data"]["state"])
+
+
+def reset(project: Path, environ: dict[str, str]) -> None:
+    """What a person does: look, type the code."""
+    terminal = Terminal(project, environ, [*LINE, "breaker", "reset"])
+    found = terminal.until(r"type (\w+): |an?gent is at work|is at work here")
+    if found[1] is None:
+        terminal.status()
+        pytest.skip(f"whoever adopts orphans here carries an agent's mark: {terminal.screen}")
+    terminal.type(found[1])
+    assert terminal.status() == 0, terminal.screen
+    assert "state: half_open" in terminal.screen
+
+
+def test_open_breaker_refuses_tests_only(cli: Cli, incident: str) -> None:
+    """While open, run and plan are refused with the incident; start, stop, exec and all that looks still work."""
+    for words in (["run", "asks"], ["plan"]):
+        done = cli(*words, "--json")
+        error = json.loads(done.stdout)["error"]
+        assert (done.returncode, error["code"], error["incident"]) == (6, "refused", incident)
+        assert "breaker reset" not in done.stdout
+    assert cli("start").returncode == 0
+    assert cli("exec", "true").returncode == 0
+    for words in (["status"], ["report"], ["next"], ["jobs"], ["runs"], ["breaker", "status"], ["stop"]):
+        done = cli(*words)
+        assert (done.returncode, "breaker reset" in done.stdout + done.stderr) == (0, False), words
+
+
+def test_failed_test_beats_the_refusal_after_it(cli: Cli) -> None:
+    """A run that opened the breaker on its way ends with 1 and says what stopped it."""
+    done = cli("run", *REDS, "asks", "--json")
+    data = json.loads(done.stdout)["data"]
+    assert (done.returncode, data["stopped_by"]["code"], data["counts"]["pending"]) == (1, "refused", 1)
+
+
+def test_reset_by_a_person(cli: Cli, incident: str, project: Path, environ: dict[str, str]) -> None:
+    """The typed code leaves half-open: a red probe opens again, and after another reset a green one closes."""
+    reset(project, environ)
+    assert state(cli) == "half_open"
+    assert cli("run", "breaks-1").returncode == 1
+    assert state(cli) == "open"
+    reset(project, environ)
+    assert cli("run", "asks").returncode == 0
+    assert state(cli) == "closed"
+
+
+def test_reset_shows_the_incident_and_records_who(
+    cli: Cli, incident: str, project: Path, environ: dict[str, str]
+) -> None:
+    """Before the code stands the evidence with the calls refused since; afterwards the actor stands in the record."""
+    cli("run", "asks")
+    reset_screen = Terminal(project, environ, [*LINE, "breaker", "reset"])
+    found = reset_screen.until(r"type (\w+): |is at work here")
+    if found[1] is None:
+        reset_screen.status()
+        pytest.skip(f"whoever adopts orphans here carries an agent's mark: {reset_screen.screen}")
+    reset_screen.type(found[1])
+    assert reset_screen.status() == 0
+    assert incident in reset_screen.screen
+    assert "breaks-3 failed: exit code 1: cause 3" in reset_screen.screen
+    assert re.search(r"calls_refused_since: 1\b", reset_screen.screen)
+    assert re.search(r"run_test by mcp-e2e \(pid \d+\)|plan_run by mcp-e2e \(pid \d+\)", reset_screen.screen)
+
+
+def test_wrong_code_changes_nothing(cli: Cli, incident: str, project: Path, environ: dict[str, str]) -> None:
+    """Status 6, and the breaker stays open."""
+    terminal = Terminal(project, environ, [*LINE, "breaker", "reset"])
+    terminal.until(r"type (\w+): |is at work here")
+    terminal.type("nonsense")
+    assert terminal.status() == 6
+    assert state(cli) == "open"
+
+
+def test_reset_needs_a_terminal(cli: Cli, incident: str, project: Path, environ: dict[str, str]) -> None:
+    """Without one it is refused with an explanation, also where no agent is in sight."""
+    orphan = Terminal(project, environ, [*LINE, "breaker", "reset"], screen=False)
+    assert orphan.status() == 6
+    assert "terminal" in orphan.screen or "is at work here" in orphan.screen
+    assert state(cli) == "open"
+
+
+@pytest.mark.parametrize(
+    "name", ["CLAUDECODE", "CURSOR_AGENT", "GEMINI_CLI", "CODEX_SANDBOX", "AI_AGENT", "MCP_E2E_JOB"]
+)
+def test_reset_is_refused_to_agents(project: Path, environ: dict[str, str], name: str) -> None:
+    """An agent's mark in the environment refuses by its name, terminal or not."""
+    terminal = Terminal(project, environ | {name: "1"}, [*LINE, "breaker", "reset"])
+    assert terminal.status() == 6
+    assert name in terminal.screen
+
+
+def test_a_mark_above_us_counts(project: Path, environ: dict[str, str]) -> None:
+    """Taking the mark out of one's own environment does not help: the process that had it is still an ancestor."""
+    clean = (
+        f"import subprocess, sys; sys.exit(subprocess.run({LINE!r} + ['breaker', 'reset'], env={environ!r}).returncode)"
+    )
+    terminal = Terminal(project, environ | {"CURSOR_AGENT": "1"}, [sys.executable, "-c", clean])
+    assert terminal.status() == 6
+    assert "CURSOR_AGENT stands in process" in terminal.screen
+
+
+def test_status_names_the_reset_to_a_person_only(
+    cli: Cli, incident: str, project: Path, environ: dict[str, str]
+) -> None:
+    """In a person's terminal the line is there; in a pipe or under an agent it is not."""
+    terminal = Terminal(project, environ, [*LINE, "status"])
+    assert terminal.status() == 0
+    marked = Terminal(project, environ | {"CLAUDECODE": "1"}, [*LINE, "status"])
+    assert marked.status() == 0
+    assert "mcp-e2e breaker reset" not in marked.screen + cli("status").stdout
+    if "mcp-e2e breaker reset" not in terminal.screen:
+        pytest.skip("whoever adopts orphans here carries an agent's mark")
+
+
+def test_nothing_to_reset(project: Path, environ: dict[str, str]) -> None:
+    """A closed breaker is a usage error, and no code is asked for."""
+    terminal = Terminal(project, environ, [*LINE, "breaker", "reset"])
+    assert terminal.status() in {2, 6}
+    assert "closed" in terminal.screen or "is at work here" in terminal.screen
+
+
+def test_editors_are_no_agents() -> None:
+    """What a plain terminal of an editor sets, and settings people keep in their profile, are no marks."""
+    plain = {"TERM_PROGRAM": "vscode", "CURSOR_TRACE_ID": "x", "CLAUDE_CODE_SSE_PORT": "1", "AIDER_MODEL": "m"}
+    assert mark_in(plain | {"CLAUDECODE": "", "GEMINI_API_KEY": "k", "CODEX_HOME": "/c"}) is None
+
+
+def test_every_mark_is_found() -> None:
+    """Each row of the table is read as it is meant, patterns included."""
+    for pattern, wanted, agent in MARKERS:
+        name = pattern.replace("*", "_X")
+        assert mark_in({name: wanted or "1"}) == (name, agent)
