@@ -40,7 +40,7 @@ def after_plan(run: Run, breaker: Breaker) -> str:
         return STOPPED
     current = run.current
     if current is None:
-        return "Every slot is recorded: call report."
+        return f"Every slot is recorded: call report.{_warning(breaker)}"
     return f"Call run_test for slot {slot_title(run, current)}.{_warning(breaker)}"
 
 

@@ -1,7 +1,6 @@
 """What is wrong is said once and clearly: the envelope, the exit status, and file, line, key and remedy."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -57,23 +56,26 @@ def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     ],
     ids=["unknown key", "wrong type", "no command", "no folder", "no toml", "wrong table"],
 )
-@pytest.mark.parametrize("command", ["status", "plan", "start", "run"])
-def test_wrong_configuration(
-    cli: Cli, project: Path, config: str, line: int, key: str | None, said: str, command: str
-) -> None:
-    """One error with file, line, key and remedy, status 8, whatever is called."""
-    if command != "status" and "prot" not in config:
-        pytest.skip("each fault is read by the same code; one is tried with every command")
+def test_wrong_configuration(cli: Cli, project: Path, config: str, line: int, key: str | None, said: str) -> None:
+    """One error with file, line, key and remedy, and status 8."""
     file = project / "mcp-e2e.toml"
     file.write_text(config)
-    done = cli(command, "--json", *(["one"] if command == "run" else []))
+    done = cli("status", "--json")
     error = error_of(done)
     assert (done.returncode, error["code"], error["file"], error["line"]) == (8, "config", str(file), line)
     assert error.get("key") == key
     assert said in f"{error['message']} {error['remedy']}"
-    plain = cli(command, *(["one"] if command == "run" else []))
+    plain = cli("status")
     assert (plain.returncode, plain.stderr.count("Error: ")) == (8, 1)
     assert f"{file}, line {line}" in plain.stderr
+
+
+@pytest.mark.parametrize("words", [["plan"], ["start"], ["run", "one"], ["exec", "true"], ["config", "show"], ["jobs"]])
+def test_wrong_configuration_stops_every_command(cli: Cli, project: Path, words: list[str]) -> None:
+    """The same error, whatever is called."""
+    (project / "mcp-e2e.toml").write_text(f"{SERVICE}prot = 1\n")
+    done = cli("--json", *words)
+    assert (done.returncode, error_of(done)["key"]) == (8, "services.api.prot")
 
 
 @pytest.mark.parametrize(
@@ -163,11 +165,14 @@ def test_slow_start(cli: Cli, project: Path) -> None:
         ([], "mcp-e2e --help"),
     ],
 )
-def test_wrong_arguments(cli: Cli, words: list[str], said: str) -> None:
+def test_wrong_arguments(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
     """Status 2, one envelope with a remedy, nothing ran."""
-    done = cli(*words, "--json")
-    error = error_of(done)
-    assert done.returncode == 2
+    monkeypatch.setenv("MCP_E2E_PROJECT", str(project))
+    monkeypatch.delenv("MCP_E2E_JOB", raising=False)
+    assert door.run([*words, "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
     assert said in f"{error['message']} {error['remedy']}"
 
 
@@ -204,7 +209,7 @@ def test_starts_without_what_it_does_not_need(environ: dict[str, str], project: 
     """status loads neither the MCP SDK nor a web server."""
     script = (
         "import sys\nfrom mcp_e2e.entrypoints.cli import run\nstatus = run(['status', '--quiet'])\n"
-        "sys.exit(status or ' '.join({'mcp', 'starlette', 'uvicorn'} & set(sys.modules)))"
+        "sys.exit(status or ' '.join({'mcp', 'starlette', 'uvicorn'} & set(sys.modules)) or None)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], env=environ, cwd=project, capture_output=True, encoding="utf-8", check=False
@@ -222,4 +227,4 @@ def test_global_options_stand_anywhere(cli: Cli, project: Path) -> None:
     other = project / "other.toml"
     other.write_text(TEST)
     shown = json.loads(cli("--config", str(other), "config", "show", "--json").stdout)["data"]
-    assert (shown["file"], os.path.samefile(shown["project"], project)) == (str(other), True)
+    assert (shown["file"], shown["project"]) == (str(other), str(project))

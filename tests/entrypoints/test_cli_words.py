@@ -14,9 +14,7 @@ from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.wording import in_commands
 
-EXPECTED = (
-    "serve demo start stop status plan next run checkpoint report reset exec jobs logs runs breaker config".split()
-)
+EXPECTED = "serve demo start stop status plan next run checkpoint report reset exec jobs logs runs breaker config"
 
 
 def leaves(command: click.Command) -> list[click.Command]:
@@ -29,7 +27,7 @@ def leaves(command: click.Command) -> list[click.Command]:
 
 def test_commands_are_those_of_the_contract() -> None:
     """Named as CONTRACT 6 names them, in a sensible order."""
-    assert list(cli.commands) == EXPECTED
+    assert " ".join(cli.commands) == EXPECTED
 
 
 @pytest.mark.parametrize("command", [leaf for each in COMMANDS for leaf in leaves(each)], ids=lambda each: each.name)

@@ -43,9 +43,10 @@ def _usage(error: click.UsageError) -> UsageError:
 
 def _defect(said: Said, error: BaseException) -> int:
     """Errors out of task groups come in groups; a foreseen one among them is what the person wants to read."""
-    while isinstance(error, BaseExceptionGroup):
-        error = next((each for each in error.exceptions if isinstance(each, E2EError)), error.exceptions[0])
-    if isinstance(error, E2EError):
-        return complain(said, error)
+    cause = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = next((each for each in cause.exceptions if isinstance(each, E2EError)), cause.exceptions[0])
+    if isinstance(cause, E2EError):
+        return complain(said, cause)
     traceback.print_exception(error)
-    return complain(said, E2EError(f"{type(error).__name__}: {error}"))
+    return complain(said, E2EError(f"{type(cause).__name__}: {cause}"))

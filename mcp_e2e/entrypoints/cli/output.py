@@ -19,6 +19,7 @@ from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.formats.text import plain
 
 OK, TEST_FAILED = 0, 1
+_ADVICE = frozenset({"next_step", "recommendation"})
 
 
 class TimedOut(E2EError):
@@ -67,7 +68,7 @@ def show(said: Said, outcome: Outcome) -> int:
     if said.json:
         put(json.dumps(_envelope(said, outcome), ensure_ascii=False))
         return outcome.exit_status
-    text = in_commands(plain(outcome.data)) if outcome.text is None else outcome.text
+    text = plain(_worded(outcome.data)) if outcome.text is None else outcome.text
     if text:
         put(text)
     if outcome.problem is not None:
@@ -81,13 +82,20 @@ def complain(said: Said, error: E2EError) -> int:
 
 
 def error_facts(error: E2EError) -> dict[str, Any]:
-    return {**error.facts, "code": error.code, "message": error.message, "remedy": error.advice}
+    return {**_worded(error.facts), "code": error.code, "message": error.message, "remedy": in_commands(error.advice)}
+
+
+def _worded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """``data`` with its advice as commands; facts stay as they are."""
+    return {
+        key: in_commands(value) if key in _ADVICE and isinstance(value, str) else value for key, value in data.items()
+    }
 
 
 def _envelope(said: Said, outcome: Outcome) -> dict[str, Any]:
     """A failing test is an answer; every other problem is an error, with the answer beside what it says."""
     head: dict[str, Any] = {"schema": f"mcp_e2e/{said.command}/1"}
-    problem, data = outcome.problem, dict(outcome.data)
+    problem, data = outcome.problem, _worded(outcome.data)
     if problem is None:
         return {**head, "ok": True, "data": data}
     if outcome.status == TEST_FAILED:
