@@ -1,17 +1,21 @@
 # Needs make, git and Python 3.11 or newer; everything else goes into .venv. `make` alone lists the targets.
 PYTHON ?= python3
+PROJECT ?= .
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
+NEEDS_NPX = command -v npx >/dev/null || { \
+  echo 'make $@ needs npx: install Node 20 or newer, then call again.' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test interop bench
+.PHONY: help demo test interop inspect bench
 
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
 	@echo 'make test      linters, types, import floors and the whole test suite'
 	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
+	@echo 'make inspect   the MCP Inspector in your browser, on the project PROJECT=folder; needs npx too'
 	@echo 'make bench     what keeping the service alive saves, measured here'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
 
@@ -26,8 +30,13 @@ test: $(VENV)/.installed-test
 	@echo '== pytest' && $(BIN)/python -m pytest
 
 interop: $(VENV)/.installed-test
-	@command -v npx >/dev/null || { echo 'make interop needs npx: install Node 20 or newer, then call again.' >&2; exit 1; }
+	@$(NEEDS_NPX)
 	@$(BIN)/python tests/interop/run.py
+
+inspect: $(VENV)/.installed
+	@$(NEEDS_NPX)
+	@npx -y -p node@24 -p @modelcontextprotocol/inspector@latest mcp-inspector \
+	  '$(abspath $(BIN))/python' -m mcp_e2e serve --project '$(PROJECT)'
 
 bench: $(VENV)/.installed
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
@@ -38,12 +47,17 @@ ifneq ($(shell test -x $(BIN)/python && cat $(VENV)/.made 2>/dev/null),$(CURDIR)
 endif
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "mcp-e2e needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; \
-	  echo 'Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
-	@echo 'Making $(VENV) ...'
-	@$(PYTHON) -m venv --clear $(VENV) || { \
-	  echo 'The venv module failed; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@if test ! -e $@ && $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo 'Using the $(VENV) that is there.'; \
+	else \
+	  command -v '$(PYTHON)' >/dev/null || have='not found'; \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "mcp-e2e needs Python 3.11 or newer; $(PYTHON) is $${have:-$$($(PYTHON) --version 2>&1)}." >&2; \
+	    echo 'Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }; \
+	  echo 'Making $(VENV) ...'; \
+	  $(PYTHON) -m venv --clear $(VENV) || { \
+	    echo 'The venv module failed; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }; \
+	fi
 	@printf '%s\n' '$(CURDIR)' > $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml

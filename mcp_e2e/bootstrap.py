@@ -13,6 +13,7 @@ from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.usecases.attempts import Attempts
+from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.execs import Execs
@@ -47,8 +48,9 @@ class App:
         sights = Sights(place)
         catalogue = Catalogue(place)
         self._place = place
-        self.sessions = Sessions(place, gate, sights)
-        self._execution = Execution(place, self.sessions, sights, catalogue)
+        boots = Boots(place, sights)
+        self._execution = Execution(place, boots, sights, catalogue)
+        self.sessions = Sessions(place, gate, sights, boots, self._execution.take_over)
         self.runs = Runs(place, gate, catalogue)
         self.attempts = Attempts(place, gate, catalogue, self.runs, self._execution)
         self.reports = Reports(place, gate, self.runs)

@@ -20,6 +20,15 @@ class E2EError(Exception):
         self.advice = remedy or type(self).remedy
         self.facts = facts
 
+    @classmethod
+    def restored(cls, code: str, message: str, advice: str, facts: dict[str, Any]) -> "E2EError":
+        """A stored failure as the class it was; the base class where that is not known any more."""
+        known: list[type[E2EError]] = [E2EError]
+        for error in known:
+            known += error.__subclasses__()
+        chosen = next((error for error in known if error.code == code and error is not Refused), E2EError)
+        return chosen(message, remedy=advice, **facts)
+
     def __str__(self) -> str:
         return f"{self.message} -> {self.advice}"
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mcp_e2e.adapters.placeholders import fill
@@ -38,7 +38,7 @@ def service_spec(
 
 
 def _hash(config: ServiceConfig, cwd: Path, env: Mapping[str, str]) -> str:
-    """Of what a running process cannot change any more; one digest over all, so no single secret can be guessed."""
+    """Of what a running process cannot change any more; one digest over all, kept in the private database."""
     fixed = [config.command, config.url, config.port, str(cwd), sorted(env.items())]
     return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()
 
@@ -48,6 +48,11 @@ def ready_rule(config: ReadyConfig | None) -> Ready:
     if config is None:
         return Ready(tcp=True)
     return Ready(http=config.http, tcp=bool(config.tcp), log=config.log, exec=tuple(config.exec or ()))
+
+
+def fill_python(argv: Sequence[str]) -> list[str]:
+    """``argv`` with ``{python}`` alone filled in: enough to know the program."""
+    return [word.replace("{python}", sys.executable) for word in argv]
 
 
 def missing_program(argv: tuple[str, ...], cwd: Path, path: str | None) -> str | None:

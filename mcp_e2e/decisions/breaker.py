@@ -29,12 +29,15 @@ def failures_left(breaker: Breaker, configured: int) -> int:
 
 
 def observe(breaker: Breaker, verdict: Verdict, red: Red, *, configured: int, incident: str) -> Breaker:
-    """The breaker after one finished attempt; ``incident`` names the opening should this verdict cause one."""
+    """The breaker after one finished attempt, which ``red`` describes whatever its verdict.
+
+    ``incident`` names the opening should this verdict cause one.
+    """
     if verdict is Verdict.PASSED:
         return _passed(breaker)
     if verdict in RED:
         return _failed(breaker, red, configured, incident)
-    return release_probe(breaker)
+    return release_probe(breaker) if breaker.probe_attempt == red.attempt else breaker
 
 
 def _passed(breaker: Breaker) -> Breaker:
@@ -62,6 +65,7 @@ def _failed(breaker: Breaker, red: Red, configured: int, incident: str) -> Break
         opened_by="R1",
         probe_call=None,
         probe_lease=None,
+        probe_attempt=None,
     )
 
 
@@ -70,8 +74,18 @@ def take_probe(breaker: Breaker, call: int, lease: str) -> Breaker:
     return replace(breaker, probe_call=call, probe_lease=lease)
 
 
+def bind_probe(breaker: Breaker, call: int, attempt: str) -> Breaker:
+    """The permit of ``call`` is now its attempt's: it ends with that attempt, whoever carries it."""
+    return replace(breaker, probe_attempt=attempt) if breaker.probe_call == call else breaker
+
+
+def pass_probe(breaker: Breaker, attempt: str, again: str) -> Breaker:
+    """A lost probe is made again under its permit."""
+    return replace(breaker, probe_attempt=again) if breaker.probe_attempt == attempt else breaker
+
+
 def release_probe(breaker: Breaker) -> Breaker:
-    return replace(breaker, probe_call=None, probe_lease=None)
+    return replace(breaker, probe_call=None, probe_lease=None, probe_attempt=None)
 
 
 def reset(breaker: Breaker) -> Breaker:

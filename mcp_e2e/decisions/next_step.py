@@ -81,5 +81,5 @@ def for_slot(run: Run, slot: Slot, breaker: Breaker) -> str:
     if last is not None and last.verdict is Verdict.PASSED:
         return "Call checkpoint(result='success')."
     if last is not None and last.red:
-        return "Change something and run_test, or checkpoint(result='failure', note=…)."
-    return f"Call run_test for slot {slot_title(run, slot)}."
+        return f"Change something and run_test, or checkpoint(result='failure', note=…).{_warning(breaker)}"
+    return f"Call run_test for slot {slot_title(run, slot)}.{_warning(breaker)}"

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from mcp_e2e.decisions.guard import ALWAYS_ALLOWED
+from mcp_e2e.decisions.guard import ALWAYS_ALLOWED, law_of
 from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
 
 _NO_HELP = (
     "Other arguments, other tools or shells, a new plan, session or server, editing limits, and waiting do not help."
 )
+
+_PROBING = "Rule R1: after a person's reset one test at a time may run, and that test is running now."
 
 
 def facts(window: Window, ruling: Ruling, *, status_line: str) -> dict[str, Any]:
@@ -19,7 +21,7 @@ def facts(window: Window, ruling: Ruling, *, status_line: str) -> dict[str, Any]
         "state": breaker.state.value,
         "incident": breaker.incident,
         "evidence": list(ruling.evidence),
-        "retryable": False,
+        "retryable": breaker.state is BreakerState.HALF_OPEN,
         "retry_after_s": ruling.retry_after_s,
         "owner_action_required": breaker.state is BreakerState.OPEN,
         "allowed_tools": list(ALWAYS_ALLOWED),
@@ -29,8 +31,16 @@ def facts(window: Window, ruling: Ruling, *, status_line: str) -> dict[str, Any]
     }
 
 
+def message(window: Window, call: Call, ruling: Ruling) -> str:
+    """The refusal in one sentence."""
+    why = _PROBING if window.breaker.state is BreakerState.HALF_OPEN else law_of(ruling.rule or "R1")
+    return f"{call.tool} was not run: {why}"
+
+
 def text(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> str:
     """Not run; rule and evidence; what will not help; what still works; what to tell the user."""
+    if window.breaker.state is BreakerState.HALF_OPEN:
+        return f"REFUSED: {call.tool} was not run. {_PROBING} {_next_step(window, status_line)}"
     return " ".join(
         [
             f"REFUSED: {call.tool} was not run.",
@@ -44,8 +54,6 @@ def text(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> str
 
 def _why(window: Window, ruling: Ruling) -> str:
     breaker = window.breaker
-    if breaker.state is BreakerState.HALF_OPEN:
-        return "Rule R1: after the reset one test at a time may run, and that test is running now."
     reds = breaker.reds[-3:]
     shown = "; ".join(_short(f"{red.test} {red.verdict}: {red.message}", 80 if len(reds) < 3 else 55) for red in reds)
     count = f"{breaker.consecutive} red tests in a row on this project (incident {breaker.incident})"
@@ -54,7 +62,7 @@ def _why(window: Window, ruling: Ruling) -> str:
 
 def _next_step(window: Window, status_line: str) -> str:
     if window.breaker.state is BreakerState.HALF_OPEN:
-        return "Wait for the running test: call status, then go on."
+        return "Call run_test without arguments: it joins that test and answers with its verdict."
     return (
         f"Stop now and tell the user: 'Testing is stopped by incident {window.breaker.incident}; "
         f"please look at it with: {status_line}'."

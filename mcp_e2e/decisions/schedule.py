@@ -34,11 +34,13 @@ def slot_title(run: Run, slot: Slot) -> str:
     return f"{slot.n}/{len(run.slots)} {slot.test}"
 
 
-def due(run: Run, test: str | None) -> Slot | None:
-    """The slot an attempt or a checkpoint is for: the current one, or the first open slot of ``test``.
+def due(run: Run, test: str | None, number: int | None = None) -> Slot | None:
+    """The slot a call is for: the open one of that number, the first open one of ``test``, or the current one.
 
     Among the open slots of ``test`` one that was tried already comes first: its result is still to be recorded.
     """
+    if number is not None:
+        return run.slot(number) if run.slot(number).checkpoint is None else None
     if test is None:
         return run.current
     open_slots = [slot for slot in run.slots if slot.test == test and slot.checkpoint is None]

@@ -18,7 +18,7 @@ from mcp_e2e.demo.steps import Steps
 from mcp_e2e.errors import E2EError
 from mcp_e2e.process import jobs
 
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_READER_GONE = 141  # as of a program that SIGPIPE ended
 _LOG_LINES = 5
 
 
@@ -36,7 +36,7 @@ def main(keep: bool = False, *, service: Sequence[str] = SIMULATED) -> int:
     try:
         tour.conclude(code, keep=keep)
     except BrokenPipeError:
-        return code or 1
+        return code or _READER_GONE
     return code
 
 
@@ -61,13 +61,13 @@ class _Tour:
                 group.cancel_scope.cancel()
             code = heed.number + 128 if heed.number else code
         except* BrokenPipeError:
-            code = 1
+            code = _READER_GONE
         except* Exception as failures:
             self._tell(_first(failures))
         finally:
             with anyio.CancelScope(shield=True):
                 clean = await self._stop_what_is_left()
-        return code if clean else code or 1
+        return code if clean else 1
 
     def _introduce(self) -> None:
         self._screen.heading("mcp-e2e demo: a real MCP client and server, and a SIMULATED ComfyUI (no model, no GPU)")
@@ -102,7 +102,7 @@ class _Tour:
     def conclude(self, code: int, *, keep: bool) -> None:
         """The measured comparison and the reports, or what went wrong; and what stays on disk."""
         if code == 1:
-            self._screen.line(f"The demo FAILED; its service is stopped. All it made is kept in {self._folder}")
+            self._screen.line(f"The demo FAILED. All it made is kept in {self._folder}")
             return
         if code:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -141,7 +141,9 @@ class _Heed:
         self.number = 0
 
     async def signals(self, scope: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(*_SIGNALS) as received:
+        if sys.platform == "win32":
+            return
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
             async for number in received:
                 self.number = int(number)
                 scope.cancel()

@@ -38,18 +38,27 @@ async def call(name: str, arguments: Mapping[str, Any] | None, at: Visit) -> Cal
         tool = find(name)
         answer = await tool.run(at, parse(tool, arguments))
     except E2EError as error:
-        return failed(name, error)
+        return failed(name, error, await _position(at))
     except Exception:
         logger.exception("tool %s failed", name)
         return failed(name, E2EError(f"{name} failed inside the server; the log on its stderr says where."))
-    shown = clip(answer.shown())
+    shown = clip(answer.shown() | (await _position(at) if answer.position is None else {}))
     told = {key: value for key, value in shown.items() if key != "position"}
     return _result(shown, plain(told | {"position": shown.get("position")}))  # its own facts first
 
 
-def failed(name: str, error: E2EError) -> CallToolResult:
-    """An anticipated failure or a refusal as the result of tool ``name``."""
-    facts = {"next_step": error.advice} | error.facts
+async def _position(at: Visit) -> dict[str, Any]:
+    """Where the run stands, for replies of tools that know nothing of it; empty outside a run."""
+    try:
+        here = await at.app.runs.here()
+    except E2EError:
+        return {}
+    return {"position": here.shown()} if here is not None else {}
+
+
+def failed(name: str, error: E2EError, position: Mapping[str, Any] | None = None) -> CallToolResult:
+    """An anticipated failure or a refusal as the result of tool ``name``; ``position`` is ``{"position": …}``."""
+    facts = {"next_step": error.advice} | error.facts | dict(position or {})
     if isinstance(error, Refused):
         said = {"refused": True, "message": error.message} | _fitting(name, facts) | {"code": error.code}
         return _result(clip(said), error.text, is_error=True)

@@ -1,4 +1,4 @@
-"""Run a test command on this machine. A job that exists already is joined, so a new server can take over."""
+"""Run a test command on this machine as a job of its own."""
 
 import shlex
 from typing import Any
@@ -7,10 +7,10 @@ import anyio
 import anyio.to_thread
 
 from mcp_e2e.decisions import verdict
-from mcp_e2e.errors import LaunchError, NotFound
+from mcp_e2e.errors import LaunchError, NotFound, ServiceUnavailable, SetupError
 from mcp_e2e.executors import artifacts
-from mcp_e2e.executors.orders import CommandOrder, Outcome, Watch
-from mcp_e2e.model.jobs import Job, JobState
+from mcp_e2e.executors.orders import CommandWork, Outcome, Watch
+from mcp_e2e.model.jobs import Job, JobSpec, JobState
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.process import jobs, output
 
@@ -18,50 +18,65 @@ LOOK_S = 0.5
 TAIL_BYTES = 6144
 
 
-async def run_command(order: CommandOrder, watch: Watch) -> Outcome:
-    """Start or join the command's job and judge how it ended."""
+async def start_command(work: CommandWork, spec: JobSpec, watch: Watch) -> None:
+    """Start the command as ``spec``.
+
+    Raises:
+        SetupError: the system does not start it.
+        Withdrawn: it must not begin any more.
+    """
+    work.folder.mkdir(parents=True, exist_ok=True)
+    await watch.submitted()
     try:
-        job = await _job(order, watch)
+        await jobs.launch(work.jobs_dir, spec)
     except LaunchError as error:
-        return Outcome(verdict.failed(order.test, Verdict.ERRORED, "execution_error", error.message))
+        raise SetupError(f"{work.test}: {error.message}") from error
+
+
+async def follow_command(work: CommandWork, watch: Watch) -> Outcome:
+    """Wait for the job's end, whoever started it, and judge it.
+
+    Raises:
+        SetupError: the system did not start it.
+    """
+    try:
+        job = jobs.look(work.jobs_dir, work.job)
+    except NotFound:
+        return Outcome(verdict.of_lost(work.test, "the server was killed before the command began"))
     started_at = job.lives[0].started_at if job.lives else job.created_at
     await watch.started(started_at)
-    job = await _follow(order, job, watch)
-    return await anyio.to_thread.run_sync(_judge, order, job, started_at)
-
-
-async def _job(order: CommandOrder, watch: Watch) -> Job:
     try:
-        return jobs.look(order.jobs_dir, order.spec.id)
-    except NotFound:
-        order.folder.mkdir(parents=True, exist_ok=True)
-        await watch.submitted()
-        return await jobs.launch(order.jobs_dir, order.spec)
+        job = await _ended(work, job, watch)
+    except ServiceUnavailable as error:  # something of its tree cannot be killed
+        return Outcome(verdict.failed(work.test, Verdict.CANCELLED, "cancelled", error.message))
+    return await anyio.to_thread.run_sync(_judge, work, job, started_at)
 
 
-async def _follow(order: CommandOrder, job: Job, watch: Watch) -> Job:
+async def _ended(work: CommandWork, job: Job, watch: Watch) -> Job:
     while job.live:
         if await watch.cancelled():
-            return await jobs.stop(order.jobs_dir, job.id)
+            return await jobs.stop(work.jobs_dir, job.id)
         last = output.tail(job.log, 200).strip().splitlines()
-        await watch.progress(message=last[-1][-120:] if last else "no output yet")
-        job = await jobs.wait(order.jobs_dir, job.id, LOOK_S)
+        await watch.progress(last[-1][-120:] if last else "no output yet")
+        job = await jobs.wait(work.jobs_dir, job.id, LOOK_S)
     return job
 
 
-def _judge(order: CommandOrder, job: Job, started_at: float) -> Outcome:
+def _judge(work: CommandWork, job: Job, started_at: float) -> Outcome:
     tail = output.tail(job.log, TAIL_BYTES)
     evidence: dict[str, Any] = {
-        "command": shlex.join(order.spec.argv),
+        "command": shlex.join(job.argv),
         "job": job.id,
         "log": str(job.log),
         "log_tail": tail,
-        "artifacts": artifacts.found(order.attempt, order.folder),
+        "artifacts": artifacts.found(work.attempt, work.folder),
     }
     record = job.exit
     if job.state is JobState.NEVER_STARTED or record is None:
         why = "the process that watched the command was killed or the machine restarted; how it ended is not known"
-        return Outcome(verdict.of_lost(order.test, why), evidence, started_at)
+        return Outcome(verdict.of_lost(work.test, why), evidence, started_at)
+    if record.reason == "exec_failed":
+        raise SetupError(f"{work.test}: {record.error}")
     evidence |= {"exit_code": record.exit_code, "signal": record.signal, "strays_killed": record.strays or None}
-    judgement = verdict.of_command(order.test, record, tail)
+    judgement = verdict.of_command(work.test, record, tail)
     return Outcome(judgement, {k: v for k, v in evidence.items() if v is not None}, started_at, record.ended_at)

@@ -1,42 +1,43 @@
-"""What an executor is asked and what it answers: attempts in, facts out."""
+"""What an executor is asked and what it answers: attempts in, facts out.
+
+Starting needs the configuration; going on with work that may run already needs only what stands in the attempt's row,
+so any process can take it over, also one whose configuration is broken or lacks a secret.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mcp_e2e.adapters.workflow import Graph
 from mcp_e2e.decisions.verdict import Judgement
-from mcp_e2e.model.jobs import JobSpec
 
 
 @dataclass(frozen=True)
-class CommandOrder:
-    """Run a test command as the job ``spec``; its files are looked for in ``folder`` (``MCP_E2E_OUTPUT_DIR``)."""
+class CommandWork:
+    """A test command that runs as ``job``; files it leaves in ``folder`` (``MCP_E2E_OUTPUT_DIR``) are its artifacts."""
 
     attempt: str
     test: str
     jobs_dir: Path
-    spec: JobSpec
+    job: str
     folder: Path
 
 
 @dataclass(frozen=True)
-class WorkflowOrder:
-    """Run ``graph`` under ``prompt_id`` on the ComfyUI at ``url``; outputs are collected into ``folder``.
+class WorkflowWork:
+    """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
-    ``submitted``: an earlier server may have queued it already, so it is looked for before it is sent.
+    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
     """
 
     attempt: str
     test: str
+    name: str
     url: str
-    graph: Graph
     prompt_id: str
     timeout_s: float
     expect: Mapping[str, Any]
     folder: Path
-    submitted: bool
     running_since: float | None = None
 
 
@@ -54,13 +55,20 @@ class Watch(Protocol):
     """What an executor tells, and asks, while it works."""
 
     async def submitted(self) -> None:
-        """The work is about to be handed over: from now on it may run even when we die."""
+        """The work is about to be handed over: from now on it may run even when we die.
+
+        Raises ``Withdrawn`` when it must not begin any more.
+        """
         ...
 
     async def started(self, at: float) -> None: ...
 
-    async def progress(self, **facts: Any) -> None: ...
+    async def progress(self, message: str) -> None: ...
 
     async def cancelled(self) -> bool:
         """Whether somebody wants the attempt ended."""
         ...
+
+
+class Withdrawn(Exception):
+    """The attempt must not begin any more: the breaker opened while it waited, or somebody cancelled it."""

@@ -1,87 +1,113 @@
 """Run a ComfyUI workflow: check, submit under our own id, follow by polling, collect, judge."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
 from mcp_e2e.adapters.comfyui import POLL_S, ComfyUI
 from mcp_e2e.adapters.outputs import collect
+from mcp_e2e.adapters.workflow import Graph
 from mcp_e2e.decisions import verdict
 from mcp_e2e.errors import ServiceUnavailable, SetupError
 from mcp_e2e.executors import artifacts
-from mcp_e2e.executors.orders import Outcome, Watch, WorkflowOrder
+from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState
 
+SILENT_S = 15.0  # a busy server may miss a poll; one that is silent for longer has died
 
-async def run_workflow(order: WorkflowOrder, watch: Watch) -> Outcome:
-    """Queue or join the prompt and judge how it ended.
+
+async def submit_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> None:
+    """Check the graph against the server and queue it.
 
     Raises:
         SetupError: nodes or models are unknown to the server, or it rejected the workflow: it never ran.
+        ServiceUnavailable: the server is gone, or does not know of the prompt after a lost reply.
+        Withdrawn: it must not begin any more.
     """
-    try:
-        async with ComfyUI(order.url) as client:
-            await _submit(client, order, watch)
-            started_at, expired = await _follow(client, order, watch)
-            return await _judge(client, order, started_at, expired=expired)
-    except ServiceUnavailable as error:
-        return Outcome(verdict.of_lost(order.test, f"ComfyUI stopped answering: {error.message}"), _evidence(order))
+    async with ComfyUI(work.url) as client:
+        problems = await client.check(graph)
+        if problems:
+            raise SetupError(
+                f"workflow {graph.name} cannot run on this ComfyUI: {'; '.join(problems)}", problems=list(problems)
+            )
+        await watch.submitted()
+        await client.submit(graph, work.prompt_id)
 
 
-async def _submit(client: ComfyUI, order: WorkflowOrder, watch: Watch) -> None:
-    if order.submitted:  # never twice: what did not arrive is unknown to the server and ends as lost
-        return
-    problems = await client.check(order.graph)
-    if problems:
-        raise SetupError(
-            f"workflow {order.graph.name} cannot run on this ComfyUI: {'; '.join(problems)}", problems=list(problems)
-        )
-    await watch.submitted()
-    await client.submit(order.graph, order.prompt_id)
+async def follow_workflow(work: WorkflowWork, watch: Watch) -> Outcome:
+    """Wait for the prompt's end, whoever queued it, and judge it."""
+    async with ComfyUI(work.url) as client:
+        seen = _Seen(work.running_since)
+        try:
+            await _follow(client, work, watch, seen)
+            return await _judge(client, work, seen)
+        except ServiceUnavailable as error:
+            return Outcome(
+                verdict.of_lost(work.test, f"ComfyUI stopped answering: {error.message}"), _evidence(work), seen.running
+            )
 
 
-async def _follow(client: ComfyUI, order: WorkflowOrder, watch: Watch) -> tuple[float | None, bool]:
-    """When the prompt began to run, and whether its time limit ended it."""
-    started_at, deadline = order.running_since, None
-    while (state := await client.state(order.prompt_id)) in {PromptState.PENDING, PromptState.RUNNING}:
+@dataclass
+class _Seen:
+    """When the prompt was first seen running (UTC seconds), and whether its time limit ended it."""
+
+    running: float | None
+    expired: bool = False
+
+
+async def _follow(client: ComfyUI, work: WorkflowWork, watch: Watch, seen: _Seen) -> None:
+    deadline = None
+    while (state := await _state(client, work.prompt_id)) in {PromptState.PENDING, PromptState.RUNNING}:
         if state is PromptState.RUNNING and deadline is None:
-            started_at = started_at or time.time()
-            deadline = anyio.current_time() + order.timeout_s - (time.time() - started_at)
-            await watch.started(started_at)
-        expired = deadline is not None and anyio.current_time() > deadline
-        if expired or await watch.cancelled():
-            await client.cancel(order.prompt_id)
-            return started_at, expired
-        await watch.progress(message=f"prompt {state.value}")
+            seen.running = seen.running or time.time()
+            deadline = anyio.current_time() + work.timeout_s - (time.time() - seen.running)
+            await watch.started(seen.running)
+        seen.expired = deadline is not None and anyio.current_time() > deadline
+        if seen.expired or await watch.cancelled():
+            await client.cancel(work.prompt_id)
+            return
+        await watch.progress(f"prompt {state.value}")
         await anyio.sleep(POLL_S)
-    return started_at, False
 
 
-async def _judge(client: ComfyUI, order: WorkflowOrder, started_at: float | None, *, expired: bool) -> Outcome:
-    facts = await client.history(order.prompt_id)
+async def _state(client: ComfyUI, prompt_id: str) -> PromptState:
+    """Where the prompt stands, asked again for ``SILENT_S`` while the server does not answer."""
+    give_up = anyio.current_time() + SILENT_S
+    while True:
+        try:
+            return await client.state(prompt_id)
+        except ServiceUnavailable:
+            if anyio.current_time() > give_up:
+                raise
+            await anyio.sleep(POLL_S)
+
+
+async def _judge(client: ComfyUI, work: WorkflowWork, seen: _Seen) -> Outcome:
+    facts = await client.history(work.prompt_id)
+    if seen.expired and (facts is None or facts.status != "success"):
+        message = f"still running after its time limit ({work.timeout_s:.0f} s); the prompt was interrupted"
+        judgement = verdict.failed(work.test, Verdict.TIMED_OUT, "timeout", message)
+        return Outcome(judgement, _evidence(work, facts), *_span(facts, seen))
     if facts is None:
-        gone = f"ComfyUI does not know prompt {order.prompt_id} any more: it was restarted, or its queue was cleared"
-        return Outcome(verdict.of_lost(order.test, gone), _evidence(order), started_at)
-    if expired and facts.status != "success":
-        message = f"still running after its time limit ({order.timeout_s:.0f} s); the prompt was interrupted"
-        judgement = verdict.failed(order.test, Verdict.TIMED_OUT, "timeout", message)
-        return Outcome(judgement, _evidence(order, facts), *_span(facts, started_at))
-    collected = await collect(client, _saved(facts), order.folder)
-    evidence = _evidence(order, facts) | {"artifacts": artifacts.listed(order.attempt, collected.artifacts)}
-    judgement = verdict.of_prompt(order.test, facts, collected, order.expect)
-    return Outcome(judgement, evidence, *_span(facts, started_at))
+        gone = f"ComfyUI does not know prompt {work.prompt_id} any more: it was restarted, or its queue was cleared"
+        return Outcome(verdict.of_lost(work.test, gone), _evidence(work), seen.running)
+    collected = await collect(client, _saved(facts), work.folder)
+    evidence = _evidence(work, facts) | {"artifacts": artifacts.listed(work.attempt, collected.artifacts)}
+    judgement = verdict.of_prompt(work.test, facts, collected, work.expect)
+    return Outcome(judgement, evidence, *_span(facts, seen))
 
 
-def _span(facts: PromptFacts, started_at: float | None) -> tuple[float | None, float | None]:
+def _span(facts: PromptFacts | None, seen: _Seen) -> tuple[float | None, float | None]:
     """The server's own times in seconds where it tells them."""
-    begun = facts.started_ms / 1000 if facts.started_ms else started_at
-    return begun, facts.ended_ms / 1000 if facts.ended_ms else None
+    begun = facts.started_ms / 1000 if facts and facts.started_ms else seen.running
+    return begun, facts.ended_ms / 1000 if facts and facts.ended_ms else None
 
 
-def _evidence(order: WorkflowOrder, facts: PromptFacts | None = None) -> dict[str, Any]:
-    evidence: dict[str, Any] = {"workflow": order.graph.name, "prompt_id": order.prompt_id}
+def _evidence(work: WorkflowWork, facts: PromptFacts | None = None) -> dict[str, Any]:
+    evidence: dict[str, Any] = {"workflow": work.name, "prompt_id": work.prompt_id}
     if facts is not None:
         evidence |= {"cached": facts.from_cache, "nodes_executed": len(facts.executed), "outputs": _files(facts)}
         if facts.error is not None and facts.error.traceback:

@@ -134,6 +134,7 @@ class NextAnswer(Answer):
 class AttemptAnswer(Answer):
     attempt: str
     test: str
+    params: dict[str, Any] | None = None
     state: str
     joined: bool | None = None
     verdict: str | None = None

@@ -39,6 +39,7 @@ class Breaker:
     opened_by: str | None = None
     probe_call: int | None = None  # ledger id of the call that holds the one permit of half_open
     probe_lease: str | None = None
+    probe_attempt: str | None = None  # once that call has begun an attempt, the permit is the attempt's
 
     @property
     def consecutive(self) -> int:
@@ -93,5 +94,5 @@ class Window:
 
     breaker: Breaker
     past: tuple[PastCall, ...] = ()
-    probe_alive: bool = False  # the process that holds the probe's permit still lives
+    probe_alive: bool = False  # the probe's attempt is open, or the process of its call lives
     refusals_in_incident: int = 0

@@ -88,6 +88,7 @@ class Attempt:
     failure: Failure | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
+    carried: Mapping[str, Any] = field(default_factory=dict)  # what any process needs to go on with it
     delivered_at: float | None = None
     cancelled_by: str | None = None
 

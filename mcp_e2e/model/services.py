@@ -75,6 +75,7 @@ class Session:
     attached: bool = False
     config_changed: bool = False
     health: Health | None = None
+    since: float | None = None  # when the session began; its generations begin at started_at
     started_at: float | None = None
     ready_at: float | None = None
     ready_after_s: float | None = None

@@ -7,12 +7,16 @@ ANSI sequences and control characters; of a line redrawn with ``\\r`` only its l
 import contextlib
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import regex
 
 from mcp_e2e.errors import UsageError
 from mcp_e2e.process.keeping.capture import unfinished
 
+GREP_S = 2.0
 LINE_BYTES = 4096  # of a longer line only this much is searched and shown
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -80,12 +84,17 @@ def count_lines(path: Path, start: int = 0) -> int:
 
 
 def grep(path: Path, pattern: str, limit: int, offset: int = 0) -> Matches:
-    """Up to ``limit`` lines matching the regular expression; raises UsageError when it is none."""
+    """Up to ``limit`` lines matching the regular expression, in a thread that may run beside the event loop.
+
+    Raises:
+        UsageError: it is no regular expression, or one that takes more than ``GREP_S`` seconds.
+    """
     try:
-        wanted = re.compile(pattern)
-    except re.error as error:
+        wanted = regex.compile(pattern)
+    except regex.error as error:
         raise UsageError(f"grep {pattern!r} is not a regular expression: {error}") from error
     found: list[Match] = []
+    end = time.monotonic() + GREP_S
     try:
         with path.open("rb") as file:
             file.seek(max(0, offset))
@@ -94,11 +103,20 @@ def grep(path: Path, pattern: str, limit: int, offset: int = 0) -> Matches:
                 if not (raw := file.readline(LINE_BYTES)):
                     return Matches(tuple(found), at, more=False)
                 line = clean(raw.decode("utf-8", "replace")).rstrip("\n")
-                if wanted.search(line):
+                if _matches(wanted, line, end):
                     found.append(Match(at, line))
             return Matches(tuple(found), file.tell(), more=bool(file.read(1)))
     except FileNotFoundError:
         return Matches((), 0, more=False)
+
+
+def _matches(wanted: "regex.Pattern[str]", line: str, end: float) -> bool:
+    try:
+        return wanted.search(line, concurrent=True, timeout=max(0.001, end - time.monotonic())) is not None
+    except TimeoutError as error:
+        raise UsageError(
+            f"grep {wanted.pattern!r} took more than {GREP_S:g} s", remedy="Use a simpler pattern, or a later offset."
+        ) from error
 
 
 def cut(text: str, head: int, tail: int) -> str:

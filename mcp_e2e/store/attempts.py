@@ -62,7 +62,7 @@ def of_run(con: sqlite3.Connection, run_id: str) -> dict[int, list[Attempt]]:
 
 def unfinished(con: sqlite3.Connection) -> list[Attempt]:
     """Open attempts, oldest first."""
-    rows = con.execute("SELECT * FROM attempts WHERE state <> 'done' ORDER BY created_at, id").fetchall()
+    rows = con.execute("SELECT * FROM attempts WHERE state <> 'done' ORDER BY rowid").fetchall()
     return [_attempt(row) for row in rows]
 
 
@@ -75,7 +75,9 @@ def claim(con: sqlite3.Connection, attempt_id: str, dead: str, lease: str) -> bo
 
 
 def advance(con: sqlite3.Connection, attempt_id: str, state: AttemptState, **facts: Any) -> None:
-    """Record what became known of an open attempt: ``started_at``, ``generation``, ``joined_running``, ``job`` …"""
+    """Record what became known of an open attempt: ``started_at``, ``generation``, ``joined_running``, ``carried``."""
+    if "carried" in facts:
+        facts["carried"] = json.dumps(facts["carried"])
     columns = "".join(f", {name} = :{name}" for name in facts)
     con.execute(
         f"UPDATE attempts SET state = :state{columns} WHERE id = :id AND state <> 'done'",
@@ -105,13 +107,6 @@ def finish(
     return True
 
 
-def discard(con: sqlite3.Connection, attempt_id: str, at: float, code: str) -> None:
-    """Take back an open attempt that could not even start."""
-    row = con.execute("DELETE FROM attempts WHERE id = ? AND state <> 'done' RETURNING run", (attempt_id,)).fetchone()
-    if row is not None:
-        events.record(con, "attempt.discarded", at, row["run"], attempt=attempt_id, code=code)
-
-
 def cancel(con: sqlite3.Connection, attempt_id: str, by: str) -> None:
     """Ask whoever follows the attempt to end it."""
     con.execute("UPDATE attempts SET cancelled_by = ? WHERE id = ? AND state <> 'done'", (by, attempt_id))
@@ -130,9 +125,9 @@ def ahead(con: sqlite3.Connection, attempt: Attempt) -> list[Attempt]:
     if attempt.service is None:
         return []
     rows = con.execute(
-        "SELECT * FROM attempts WHERE service = ? AND state <> 'done' AND (created_at, id) < (?, ?)"
-        " ORDER BY created_at, id",
-        (attempt.service, attempt.created_at, attempt.id),
+        "SELECT * FROM attempts WHERE service = ? AND state <> 'done'"
+        " AND rowid < (SELECT rowid FROM attempts WHERE id = ?) ORDER BY rowid",
+        (attempt.service, attempt.id),
     ).fetchall()
     return [_attempt(row) for row in rows]
 
@@ -189,6 +184,7 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         failure=Failure(**json.loads(row["failure"])) if row["failure"] else None,
         evidence=json.loads(row["evidence"]),
         progress=json.loads(row["progress"]),
+        carried=json.loads(row["carried"]),
         delivered_at=row["delivered_at"],
         cancelled_by=row["cancelled_by"],
     )

@@ -20,6 +20,7 @@ def load(con: sqlite3.Connection) -> Breaker:
         opened_by=row["opened_by"],
         probe_call=row["probe_call"],
         probe_lease=row["probe_lease"],
+        probe_attempt=row["probe_attempt"],
     )
 
 
@@ -29,7 +30,7 @@ def save(con: sqlite3.Connection, before: Breaker, after: Breaker, at: float) ->
         return
     con.execute(
         "UPDATE breaker SET state = ?, generation = ?, red_limit = ?, reds = ?, incident = ?, opened_at = ?,"
-        " opened_by = ?, probe_call = ?, probe_lease = ? WHERE id = 1",
+        " opened_by = ?, probe_call = ?, probe_lease = ?, probe_attempt = ? WHERE id = 1",
         (
             after.state.value,
             after.generation,
@@ -40,6 +41,7 @@ def save(con: sqlite3.Connection, before: Breaker, after: Breaker, at: float) ->
             after.opened_by,
             after.probe_call,
             after.probe_lease,
+            after.probe_attempt,
         ),
     )
     if after.state is not before.state:

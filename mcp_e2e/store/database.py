@@ -2,7 +2,7 @@
 
 Laws:
 - one piece of work is one transaction, begun IMMEDIATE: it is seen whole or not at all, by any process, and a
-  cancelled caller cannot cut it in half, because the whole piece runs in the connection's own thread;
+  cancelled caller neither cuts it in half nor leaves without its result (at most ``BUSY_S`` later);
 - a database locked for longer than ``BUSY_S``, damaged, or newer than this program is refused, never guessed at.
 """
 
@@ -38,8 +38,10 @@ class Database:
             StoreError: the database is locked, full, read-only or damaged.
         """
         try:
-            # aiosqlite's public calls are one statement each; a transaction must be one unit of its thread
-            result: T = await self._connection._execute(transact, self._raw, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
+            # a caller cancelled after the commit would never hear of it: what it stored would belong to nobody
+            with anyio.CancelScope(shield=True):
+                # aiosqlite's public calls are one statement each; a transaction must be one unit of its thread
+                result: T = await self._connection._execute(transact, self._raw, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
         except sqlite3.Error as error:
             raise _explained(error, self.path) from error
         return result
@@ -53,10 +55,11 @@ def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection]
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = work(connection)
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
     return result
 
 

@@ -57,7 +57,7 @@ def add_checkpoint(con: sqlite3.Connection, point: Checkpoint) -> None:
 
 def last_checkpoint(con: sqlite3.Connection, run_id: str | None = None) -> Checkpoint | None:
     row = con.execute(
-        "SELECT * FROM checkpoints WHERE ?1 IS NULL OR run = ?1 ORDER BY at DESC, slot DESC LIMIT 1", (run_id,)
+        "SELECT * FROM checkpoints WHERE ?1 IS NULL OR run = ?1 ORDER BY rowid DESC LIMIT 1", (run_id,)
     ).fetchone()
     return _checkpoint(row) if row else None
 

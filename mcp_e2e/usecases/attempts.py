@@ -13,16 +13,17 @@ import anyio
 
 from mcp_e2e.contracts import Progress
 from mcp_e2e.decisions import next_step, schedule
+from mcp_e2e.decisions.breaker import bind_probe
 from mcp_e2e.errors import E2EError, SetupError, UsageError
 from mcp_e2e.model.answers import AttemptAnswer
-from mcp_e2e.model.runs import Attempt, AttemptState, Caller, Run, Slot, Verdict
+from mcp_e2e.model.runs import Attempt, AttemptState, Caller, Run, Verdict
 from mcp_e2e.process import jobs
-from mcp_e2e.store import attempts, runs
+from mcp_e2e.store import attempts, runs, setbacks
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.catalogue import Catalogue, work
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate, Passage
-from mcp_e2e.usecases.replies import attempt_facts
+from mcp_e2e.usecases.replies import attempt_facts, when
 from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -68,9 +69,10 @@ class Attempts:
         recorded = None
         if checkpoint and not attempt.open and attempt.verdict not in {Verdict.LOST, Verdict.CANCELLED}:
             recorded = await self._checkpoint(caller, attempt)
+        answer = await self._answer(attempt, joined=known is not None, recorded=recorded)
         if not attempt.open:
             await self._place.run(lambda con: attempts.deliver(con, attempt.id, self._place.now()))
-        return await self._answer(attempt, joined=known is not None, recorded=recorded)
+        return answer
 
     async def _due(self, test: str | None) -> str | None:
         if test is not None:
@@ -81,55 +83,47 @@ class Attempts:
     async def _begin(
         self, caller: Caller, test: str | None, params: dict[str, Any], timeout_s: float | None, passage: Passage
     ) -> Attempt:
-        run = await self._place.run(runs.active)
-        if run is None and test is None:
-            raise UsageError("no run is planned", remedy="Call plan_run, or name one test.")
-        name = test or (run.current.test if run and run.current else "")
-        config = self._catalogue.test(name)
-        self._catalogue.check([name], params)
-        draft = Attempt(
-            id="a-" + secrets.token_hex(5),
-            run="",
-            slot=0,
-            n=0,
-            test=name,
-            work=json.dumps(work(name, params)),
-            params=params,
-            service=self._catalogue.service_of(config),
-            timeout_s=timeout_s or config.timeout_s,
-            lease=caller.lease,
-            by=caller.shown,
-            state=AttemptState.QUEUED,
-            created_at=self._place.now(),
-            job=jobs.new_job_id() if config.command is not None else None,
-            prompt_id=str(uuid.uuid4()) if config.workflow is not None else None,
-        )
-        attempt = await self._place.run(lambda con: self._add(con, draft, test))
-        passage.keeps_probe = True
-        self._execution.spawn(attempt)
-        return attempt
+        """A new attempt, stored and on its way; the one that an equal call was quicker to begin.
 
-    def _add(self, con: Connection, draft: Attempt, test: str | None) -> Attempt:
-        """The attempt with its place in the run, stored; a one-test run is made where none is planned."""
-        run = runs.active(con)
-        if run is None:
-            run_id = "r-" + secrets.token_hex(4)
-            runs.create(con, run_id, [draft.test], "strict", draft.by, draft.created_at)
-            run = runs.active(con)
-        slot = schedule.due(run, test) if run else None
-        if run is None or slot is None:
-            raise UsageError(
-                f"run {run.id if run else ''} has no open slot of {draft.test!r}",
-                remedy="Run what is due (next_test), or plan_run(new=true, reason=…) with this test in it.",
+        Raises:
+            E2EError: why the same work could not start a moment ago, when no reply has told it yet.
+        """
+        while True:
+            run = await self._place.run(runs.active)
+            if run is None and test is None:
+                raise UsageError("no run is planned", remedy="Call plan_run, or name one test.")
+            name = test or (run.current.test if run and run.current else "")
+            config = self._catalogue.test(name)
+            work_ = json.dumps(work(name, params))
+            if run is not None and (told := await self._setback(run, work_)):
+                raise told
+            self._catalogue.check([name], params)
+            draft = Attempt(
+                id="a-" + secrets.token_hex(5),
+                run="",
+                slot=0,
+                n=0,
+                test=name,
+                work=work_,
+                params=params,
+                service=self._catalogue.service_of(config),
+                timeout_s=timeout_s or config.timeout_s,
+                lease=caller.lease,
+                by=caller.shown,
+                state=AttemptState.QUEUED,
+                created_at=self._place.now(),
+                job=jobs.new_job_id() if config.command is not None else None,
+                prompt_id=str(uuid.uuid4()) if config.workflow is not None else None,
             )
-        if slot.last is not None and slot.last.open:
-            raise UsageError(
-                f"attempt {slot.last.id} of slot {slot.n} runs already with other params",
-                remedy="Repeat the call without params to join it, or end it with job(action='cancel').",
-            )
-        placed = _placed(draft, run, slot)
-        attempts.add(con, placed)
-        return placed
+            add = partial(_add, draft=draft, test=test, call=passage.call_id)
+            attempt = await self._place.run(add)
+            if attempt is not None and attempt.id == draft.id:
+                self._execution.spawn(attempt)
+            if attempt is not None:
+                return attempt
+
+    async def _setback(self, run: Run, work_: str) -> E2EError | None:
+        return await self._place.run(lambda con: setbacks.unheard(con, run.id, work_, self._place.now()))
 
     async def _wait(self, attempt: Attempt, wait_seconds: float, progress: Progress | None) -> Attempt:
         """The attempt as it is when it has ended, or after ``wait_seconds``; a lost one's rerun takes its place."""
@@ -137,9 +131,8 @@ class Attempts:
         while True:
             now = await self._place.run(partial(attempts.standing, attempt_id=attempt.id))
             if now is None:
-                raise self._execution.could_not_start.pop(attempt.id, None) or SetupError(
-                    f"{attempt.test} could not start", remedy="Call run_test again to see why."
-                )
+                why = await self._place.run(partial(setbacks.of_attempt, attempt=attempt.id, at=self._place.now()))
+                raise why or SetupError(f"{attempt.test} could not start", remedy="Call run_test again to see why.")
             attempt = now
             waited = anyio.current_time() - begun
             if not attempt.open or waited >= wait_seconds:
@@ -154,7 +147,7 @@ class Attempts:
         if run.slot(attempt.slot).checkpoint is not None or run.state != "active" or attempt.verdict is None:
             return None
         try:
-            point = await self._runs.checkpoint(caller, result=attempt.verdict.value, test=attempt.test)
+            point = await self._runs.checkpoint(caller, result=attempt.verdict.value, slot=attempt.slot)
         except E2EError as error:
             return f"not recorded: {error.message}"
         return point.result
@@ -172,7 +165,7 @@ class Attempts:
             **facts,
             joined=joined or None,
             eta_s=round(max(0.0, usual[len(usual) // 2] - elapsed), 1) if usual and elapsed is not None else None,
-            queued={"ahead": len(ahead), "holder": ahead[0].by, "since": ahead[0].created_at} if ahead else None,
+            queued={"ahead": len(ahead), "holder": ahead[0].by, "since": when(ahead[0].created_at)} if ahead else None,
             checkpointed=recorded,
             rerun_of=earlier.id if earlier and earlier.verdict is Verdict.LOST else None,
             position=self._runs.position(run, breaker),
@@ -180,26 +173,58 @@ class Attempts:
         )
 
 
-def _placed(draft: Attempt, run: Run, slot: Slot) -> Attempt:
-    return replace(draft, run=run.id, slot=slot.n, n=len(slot.attempts) + 1)
+def _add(con: Connection, draft: Attempt, test: str | None, call: int) -> Attempt | None:
+    """The attempt with its place in the run, stored; a one-test run is made where none is planned.
+
+    An equal one that runs already is returned instead. None: another client has moved the run on meanwhile.
+    """
+    run = runs.active(con)
+    if run is None:
+        runs.create(con, "r-" + secrets.token_hex(4), [draft.test], "strict", draft.by, draft.created_at)
+        run = runs.active(con)
+    slot = schedule.due(run, test) if run else None
+    if run is None or slot is None:
+        raise UsageError(
+            f"run {run.id if run else ''} has no open slot of {draft.test!r}",
+            remedy="Run what is due (next_test), or plan_run(new=true, reason=…) with this test in it.",
+        )
+    if slot.test != draft.test:
+        return None
+    if slot.last is not None and slot.last.open:
+        if slot.last.work == draft.work:
+            return slot.last
+        raise UsageError(
+            f"attempt {slot.last.id} of slot {slot.n} runs already with other params",
+            remedy="Repeat the call without params to join it, or end it with job(action='cancel').",
+        )
+    placed = replace(draft, run=run.id, slot=slot.n, n=len(slot.attempts) + 1)
+    attempts.add(con, placed)
+    before = breakers.load(con)
+    breakers.save(con, before, bind_probe(before, call, placed.id), draft.created_at)
+    return placed
 
 
 def _existing(con: Connection, test: str | None, params: Mapping[str, Any] | None) -> Attempt | None:
-    """Work this call selects that is open, or ended without any reply having told so."""
+    """Work this call selects that is open, or ended without any reply having told so.
+
+    Joining is loose: without ``params`` whatever runs for the slot. Handing over is exact.
+    """
     newest = runs.latest(con, 1)
     run = runs.active(con) or (newest[0] if newest else None)
     if run is None:
         return None
     slot = schedule.due(run, test) if run.state == "active" else None
-    if slot is not None and slot.last is not None and slot.last.open and _selects(slot.last, test, params):
+    if slot is not None and slot.last is not None and slot.last.open and _joins(slot.last, params):
         return slot.last
-    unheard = [each.last for each in run.slots if each.last and not each.last.open and each.last.delivered_at is None]
-    return next((attempt for attempt in unheard if _selects(attempt, test, params)), None)
+    ended = [each.last for each in run.slots if each.last and not each.last.open and each.last.delivered_at is None]
+    return next((attempt for attempt in ended if _same_work(attempt, test, params)), None)
 
 
-def _selects(attempt: Attempt, test: str | None, params: Mapping[str, Any] | None) -> bool:
-    if params is None:
-        return test is None or attempt.test == test
+def _joins(attempt: Attempt, params: Mapping[str, Any] | None) -> bool:
+    return params is None or _same_work(attempt, None, params)
+
+
+def _same_work(attempt: Attempt, test: str | None, params: Mapping[str, Any] | None) -> bool:
     return attempt.work == json.dumps(work(test or attempt.test, params))
 
 

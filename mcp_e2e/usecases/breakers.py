@@ -6,7 +6,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from mcp_e2e.decisions import breaker as machine
-from mcp_e2e.errors import E2EError, UsageError
+from mcp_e2e.errors import UsageError
 from mcp_e2e.model.answers import BreakerLine
 from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.runs import Caller
@@ -30,7 +30,7 @@ class Breakers:
         return BreakerLine(
             state=breaker.state.value,
             consecutive_failures=breaker.consecutive,
-            failures_left=machine.failures_left(breaker, self.limit()),
+            failures_left=machine.failures_left(breaker, self._place.limit()),
             incident=breaker.incident,
             opened_at=when(breaker.opened_at) if breaker.opened_at else None,
             opened_by=breaker.opened_by,
@@ -38,13 +38,6 @@ class Breakers:
             refusals=refused,
             reset=RESET_LINE if is_open and person else None,
         )
-
-    def limit(self) -> int:
-        """Reds in a row that open it, as configured; the default while the configuration is broken."""
-        try:
-            return self._place.settings().settings.breaker.consecutive_failures
-        except E2EError:
-            return 3
 
     async def incident(self) -> dict[str, Any] | None:
         """The evidence of the present incident, with every call refused since."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mcp_e2e.adapters import workflow
-from mcp_e2e.adapters.spec import missing_program
+from mcp_e2e.adapters.spec import fill_python, missing_program
 from mcp_e2e.errors import ConfigError, NothingSelected, SetupError, UsageError
-from mcp_e2e.executors.orders import CommandOrder, WorkflowOrder
+from mcp_e2e.executors.orders import CommandWork, WorkflowWork
 from mcp_e2e.model.jobs import JobSpec
-from mcp_e2e.model.runs import Attempt, AttemptState
+from mcp_e2e.model.runs import Attempt
 from mcp_e2e.model.services import Session
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.settings import Loaded, TestConfig, expand, unset_names
@@ -72,14 +72,26 @@ class Catalogue:
         problems = [f"${{{name}}} is not set in the environment or .env" for name in unset_names(test.env, environ)]
         if test.workflow is not None:
             problems += self._workflow_problems(test)
-        if test.command is not None:
+        if test.command is not None and not loaded.folder(test.cwd).is_dir():
+            problems.append(f"its cwd {loaded.folder(test.cwd)} is no folder")
+        elif test.command is not None:
             program = missing_program(tuple(test.command), loaded.folder(test.cwd), environ.get("PATH"))
             problems += [program] if program else []
         name = self.service_of(test)
         if name is not None:
             unset = unset_names(loaded.settings.services[name].env, environ)
             problems += [f"service {name} needs ${{{each}}}, which is not set" for each in unset]
+            problems += self._service_problems(name)
         return problems
+
+    def _service_problems(self, name: str) -> list[str]:
+        loaded = self.loaded()
+        config = loaded.settings.services[name]
+        if config.command is None:
+            return []
+        path = loaded.environment(self._place.environ).get("PATH")
+        program = missing_program(tuple(fill_python(config.command)), loaded.folder(config.cwd), path)
+        return [f"service {name}: {program}"] if program else []
 
     def _workflow_problems(self, test: TestConfig) -> list[str]:
         try:
@@ -102,7 +114,12 @@ class Catalogue:
         """Where the attempt's artifacts are kept."""
         return self._place.layout.artifacts / attempt.run / attempt.id
 
-    def command_order(self, attempt: Attempt, session: Session | None) -> CommandOrder:
+    def command_work(self, attempt: Attempt) -> CommandWork:
+        """From the attempt's row alone."""
+        return CommandWork(attempt.id, attempt.test, self._place.layout.jobs, attempt.job or "", self.folder(attempt))
+
+    def command_spec(self, attempt: Attempt, session: Session | None) -> JobSpec:
+        """The job that runs the attempt's command; needs the configuration and its secrets."""
         test, loaded = self.test(attempt.test), self.loaded()
         environ = loaded.environment(self._place.environ)
         told = {
@@ -114,43 +131,42 @@ class Catalogue:
         }
         job_id = attempt.job or ""
         allow = loaded.settings.exec.env_allow
-        return CommandOrder(
-            attempt=attempt.id,
-            test=test.id,
-            jobs_dir=self._place.layout.jobs,
-            folder=self.folder(attempt),
-            spec=JobSpec(
-                id=job_id,
-                kind="command",
-                argv=tuple(test.command or ()),
-                cwd=loaded.folder(test.cwd),
-                env=child_environment(
-                    environ,
-                    DEFAULT_ENV_ALLOW if allow is None else allow,
-                    {**expand(test.env, environ), **told},
-                    job_id,
-                ),
-                labels={"attempt": attempt.id, "test": test.id},
-                timeout_s=attempt.timeout_s,
-                merge_streams=True,
-            ),
+        own = expand(test.env, environ) | told
+        return JobSpec(
+            id=job_id,
+            kind="command",
+            argv=tuple(test.command or ()),
+            cwd=loaded.folder(test.cwd),
+            env=child_environment(environ, DEFAULT_ENV_ALLOW if allow is None else allow, own, job_id),
+            labels={"attempt": attempt.id, "test": test.id},
+            timeout_s=attempt.timeout_s,
+            merge_streams=True,
         )
 
-    def workflow_order(self, attempt: Attempt, session: Session) -> WorkflowOrder:
-        test = self.test(attempt.test)
-        graph = workflow.freshen(workflow.apply(self._graph(test), attempt.params), attempt.id)
-        return WorkflowOrder(
+    def workflow_work(self, attempt: Attempt) -> WorkflowWork:
+        """From the attempt's row alone; ``attempt.carried`` is what ``workflow_carried`` gave."""
+        return WorkflowWork(
             attempt=attempt.id,
-            test=test.id,
-            url=session.url or "",
-            graph=graph,
+            test=attempt.test,
+            name=str(attempt.carried.get("workflow", "")),
+            url=str(attempt.carried.get("url", "")),
             prompt_id=attempt.prompt_id or "",
             timeout_s=attempt.timeout_s,
-            expect=test.expect.model_dump(exclude_none=True) if test.expect else {},
+            expect=attempt.carried.get("expect", {}),
             folder=self.folder(attempt),
-            submitted=attempt.state is AttemptState.RUNNING,
             running_since=attempt.started_at,
         )
+
+    def workflow_carried(self, attempt: Attempt, session: Session) -> dict[str, Any]:
+        """What is stored in the attempt's row so that any process can go on with it."""
+        test = self.test(attempt.test)
+        expect = test.expect.model_dump(exclude_none=True) if test.expect else {}
+        return {"workflow": Path(test.workflow or "").name, "url": session.url or "", "expect": expect}
+
+    def graph(self, attempt: Attempt) -> workflow.Graph:
+        """The attempt's workflow with its params, made to execute anew."""
+        graph = workflow.apply(self._graph(self.test(attempt.test)), attempt.params)
+        return workflow.freshen(graph, attempt.id)
 
 
 def variable(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from mcp_e2e.contracts import Progress
 from mcp_e2e.errors import NotFound, UsageError
@@ -57,7 +58,7 @@ class Execs:
             await jobs.launch(self._place.layout.jobs, spec)
             job = await self._wait(spec.id, wait_seconds, progress)
             passage.outcome = job.exit.reason if job.exit else job.state.value
-        return self._ended(job, shell)
+        return self._place.masked(self._ended(job, shell))
 
     def _spec(self, argv: list[str], cwd: str | None, env: Mapping[str, str], timeout_s: float | None) -> JobSpec:
         loaded = self._place.settings()
@@ -143,7 +144,7 @@ class Execs:
                 passage.outcome = "cancelled"
             if action == "wait":
                 job = await self._wait(job.id, wait_seconds, None)
-            return self._looked(job, offset, grep)
+            return await self._looked(job, offset, grep)
 
     async def _list(self) -> JobAnswer:
         found = jobs.list_jobs(self._place.layout.jobs)
@@ -175,23 +176,26 @@ class Execs:
             deadline = anyio.current_time() + 30.0
         while action in {"wait", "cancel"} and attempt.open and anyio.current_time() < deadline:
             await anyio.sleep(0.1)
-            attempt = await self._place.run(lambda con: attempts.get(con, attempt_id)) or attempt
+            now = await self._place.run(lambda con: attempts.get(con, attempt_id))
+            if now is None:
+                raise NotFound(f"attempt {attempt_id} could not start", remedy="run_test says why.")
+            attempt = now
         facts = {name: value for name, value in attempt_facts(attempt, self._place.now()).items() if value is not None}
         step = "Repeat run_test to wait for it." if attempt.open else "run_test hands over its verdict."
         if attempt.job is None or action != "output":
             return JobAnswer(attempt=facts, state=attempt.state.value, next_step=step)
-        return self._looked(jobs.look(self._place.layout.jobs, attempt.job), offset, grep)
+        return await self._looked(jobs.look(self._place.layout.jobs, attempt.job), offset, grep)
 
-    def _looked(self, job: Job, offset: int | None, grep: str | None) -> JobAnswer:
+    async def _looked(self, job: Job, offset: int | None, grep: str | None) -> JobAnswer:
         text, at, following, lines = None, None, None, None
         if grep is not None:
-            matches = output.grep(job.log, grep, MOST_LINES, offset or 0)
+            matches = await anyio.to_thread.run_sync(output.grep, job.log, grep, MOST_LINES, offset or 0)
             lines = [f"{match.offset}: {match.line}" for match in matches.found]
             following = matches.next_offset
         else:
             at = offset if offset is not None else -SLICE_BYTES
             text, following = output.read_slice(job.log, at, SLICE_BYTES)
-        return JobAnswer(
+        answer = JobAnswer(
             job=job.id,
             state=job.state.value,
             exit_code=job.exit.exit_code if job.exit else None,
@@ -204,6 +208,7 @@ class Execs:
             lines=lines,
             next_step=f"offset={following} reads on." if job.live else "It has ended; this is its output.",
         )
+        return self._place.masked(answer)
 
 
 def _text(stream: Stream | None) -> str | None:

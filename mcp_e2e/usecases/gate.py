@@ -19,11 +19,11 @@ import anyio
 from mcp_e2e.decisions import breaker as machine
 from mcp_e2e.decisions import guard, refusal
 from mcp_e2e.errors import E2EError, Refused
-from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
+from mcp_e2e.model.calls import Breaker, Call, Ruling, Window
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process import locks
+from mcp_e2e.store import attempts, ledger, runs
 from mcp_e2e.store import breaker as breakers
-from mcp_e2e.store import ledger, runs
 from mcp_e2e.usecases.workplace import Workplace
 
 _WINDOW = 200
@@ -36,7 +36,6 @@ class Passage:
     call_id: int
     ruling: Ruling
     outcome: str = "ok"
-    keeps_probe: bool = False  # an attempt has taken the probe's permit over
 
 
 class Gate:
@@ -103,24 +102,30 @@ class Gate:
         return Window(
             breaker=breaker,
             past=ledger.window(con, _WINDOW),
-            probe_alive=breaker.probe_lease is not None
-            and locks.is_alive(self._place.layout.leases, breaker.probe_lease),
+            probe_alive=self._probe_alive(con, breaker),
             refusals_in_incident=ledger.refusals(con, incident=incident) if incident else 0,
         )
+
+    def _probe_alive(self, con: Connection, breaker: Breaker) -> bool:
+        """An attempt that holds the permit lives on with whoever takes it over; before that it is its process's."""
+        if breaker.probe_attempt is not None:
+            attempt = attempts.get(con, breaker.probe_attempt)
+            return attempt is not None and attempt.open
+        lease = breaker.probe_lease
+        return lease is not None and locks.is_alive(self._place.layout.leases, lease)
 
     def _settle(self, con: Connection, passage: Passage) -> None:
         now = self._place.now()
         ledger.complete(con, passage.call_id, passage.outcome, now)
         breaker = breakers.load(con)
-        mine = breaker.state is BreakerState.HALF_OPEN and breaker.probe_call == passage.call_id
-        if mine and not passage.keeps_probe:
+        if breaker.probe_call == passage.call_id and breaker.probe_attempt is None:
             breakers.save(con, breaker, machine.release_probe(breaker), now)
 
     def _refused(self, window: Window, call: Call, ruling: Ruling) -> Refused:
         line = status_line(self._place)
         facts = refusal.facts(window, ruling, status_line=line)
         text = refusal.text(window, call, ruling, status_line=line)
-        return Refused(f"{call.tool} was not run: {guard.law_of(ruling.rule or 'R1')}", text=text, **facts)
+        return Refused(refusal.message(window, call, ruling), text=text, by=call.caller, **facts)
 
 
 def canonical(tool: str, identity: Mapping[str, Any]) -> str:

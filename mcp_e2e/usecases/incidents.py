@@ -17,8 +17,10 @@ from mcp_e2e.store import ledger
 SCHEMA = "mcp_e2e/incident/1"
 
 
-def write_incident(folder: Path, breaker: Breaker, project: str) -> Path:
-    """Write the file of ``breaker.incident``; an existing one is replaced."""
+def keep(folder: Path, breaker: Breaker, project: str) -> None:
+    """Write the file of an open breaker's incident where it is missing, also after a kill between the two."""
+    if breaker.state is not BreakerState.OPEN or (folder / f"{breaker.incident}.json").exists():
+        return
     facts = {
         "schema": SCHEMA,
         "incident": breaker.incident,
@@ -28,7 +30,7 @@ def write_incident(folder: Path, breaker: Breaker, project: str) -> Path:
         "project": project,
         "reds": [asdict(red) for red in breaker.reds],
     }
-    return _replace(folder / f"{breaker.incident}.json", facts)
+    _replace(folder / f"{breaker.incident}.json", facts)
 
 
 def mark_reset(folder: Path, incident: str, at: float, by: str) -> None:
@@ -38,10 +40,14 @@ def mark_reset(folder: Path, incident: str, at: float, by: str) -> None:
 
 
 def read_incident(folder: Path, incident: str) -> dict[str, Any] | None:
+    """The file's facts; of an unreadable one only its name, None where there is no file."""
     path = folder / f"{incident}.json"
     if not path.is_file():
         return None
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {"schema": SCHEMA, "incident": incident}
     return found
 
 
@@ -69,8 +75,7 @@ def _as_breaker(facts: dict[str, Any]) -> Breaker:
     )
 
 
-def _replace(path: Path, facts: dict[str, Any]) -> Path:
+def _replace(path: Path, facts: dict[str, Any]) -> None:
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(facts, indent=2), encoding="utf-8")
     os.replace(draft, path)  # noqa: PTH105  over an existing file on every system
-    return path

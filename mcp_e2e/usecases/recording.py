@@ -5,11 +5,9 @@ from sqlite3 import Connection
 
 from mcp_e2e.decisions import schedule
 from mcp_e2e.errors import Contradiction, UsageError
-from mcp_e2e.model.calls import Breaker, BreakerState, Red
 from mcp_e2e.model.runs import Checkpoint, CheckpointResult, Run, Slot, Verdict
 from mcp_e2e.store import attempts, runs
-from mcp_e2e.store import breaker as breakers
-from mcp_e2e.usecases.settlement import observed
+from mcp_e2e.usecases.settlement import survey_outcome
 
 NO_RUN = "No run is planned."
 RESULTS: dict[str, CheckpointResult] = {
@@ -27,16 +25,17 @@ RESULTS: dict[str, CheckpointResult] = {
 
 @dataclass(frozen=True)
 class Claim:
-    """What a caller says of a slot: of the current one, or of the first open slot of ``test``."""
+    """What a caller says of a slot: of number ``slot``, of the first open one of ``test``, or of the current one."""
 
     result: CheckpointResult
     note: str
     test: str | None
     by: str
+    slot: int | None = None
 
 
-def recorded(con: Connection, claim: Claim, limit: int, now: float) -> tuple[Checkpoint, Run, bool, Breaker | None]:
-    """The checkpoint, the run after it, whether it was there already, and the breaker if a survey's end opened it.
+def recorded(con: Connection, claim: Claim, limit: int, now: float) -> tuple[Checkpoint, Run, bool]:
+    """The checkpoint, the run after it, and whether it was there already.
 
     Raises:
         Contradiction: the claim is not what the server observed.
@@ -46,9 +45,9 @@ def recorded(con: Connection, claim: Claim, limit: int, now: float) -> tuple[Che
     run = runs.active(con) or (runs.get(con, last.run) if last else None)
     if run is None:
         raise UsageError(NO_RUN, remedy="Call plan_run, or run_test with the name of one test.")
-    slot = schedule.due(run, claim.test) if run.state == "active" else None
+    slot = schedule.due(run, claim.test, claim.slot) if run.state == "active" else None
     if last is not None and _repeats(last, run, slot, claim):
-        return last, run, True, None
+        return last, run, True
     if slot is None:
         which = f"of test {claim.test!r} " if claim.test else ""
         raise UsageError(f"no slot {which}is open in run {run.id}", remedy="Call report, or plan_run for a new run.")
@@ -57,28 +56,19 @@ def recorded(con: Connection, claim: Claim, limit: int, now: float) -> tuple[Che
     if slot.last is not None:  # whoever records a verdict has heard it
         attempts.deliver(con, slot.last.id, now)
     after = runs.get(con, run.id) or run
-    opened = _ended(con, after, limit, now) if after.current is None else None
-    return point, after, False, opened
-
-
-def _ended(con: Connection, run: Run, limit: int, now: float) -> Breaker | None:
-    """End the run; a survey then counts as one outcome."""
-    runs.end(con, run.id, "finished", now)
-    judged = [slot for slot in run.slots if slot.verdict is not None]
-    before = breakers.load(con)
-    if run.mode != "survey" or not judged or before.state is not BreakerState.CLOSED:
-        return None
-    reds = [slot for slot in judged if slot.last is not None and slot.last.red]
-    red = Red(run.id, f"survey {run.id}", "failed", f"{len(reds)} of {len(judged)} tests red", now, run.by)
-    return observed(con, before, Verdict.FAILED if reds else Verdict.PASSED, red, limit, now)
+    if after.current is None:
+        runs.end(con, run.id, "finished", now)
+        survey_outcome(con, after, limit, now)
+    return point, after, False
 
 
 def _repeats(last: Checkpoint, run: Run, slot: Slot | None, claim: Claim) -> bool:
     """Whether a call says the last checkpoint over again, because its reply was lost."""
     same = last.run == run.id and last.result == claim.result and last.note == claim.note
     same = same and (claim.test is None or run.slot(last.slot).test == claim.test)
-    untouched = slot is None or (slot.verdict is None and claim.result != "skipped")
-    return same and untouched
+    said_fully = claim.result != "skipped" or bool(claim.note) or claim.test is not None
+    untouched = slot is None or (slot.verdict is None and said_fully)
+    return same and untouched and claim.slot is None
 
 
 def _allowed(slot: Slot, result: CheckpointResult) -> Verdict | None:

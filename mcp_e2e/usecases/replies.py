@@ -5,11 +5,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio.to_thread
+
 from mcp_e2e.model import answers
 from mcp_e2e.model.jobs import Job
 from mcp_e2e.model.runs import Attempt, Slot
 from mcp_e2e.model.services import Session, SessionState
 from mcp_e2e.process import output
+from mcp_e2e.usecases.workplace import Workplace
 
 HEAD_BYTES, TAIL_BYTES = 2048, 6144
 SHORT_TAIL = 2048
@@ -21,8 +24,15 @@ def when(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def session_facts(session: Session, now: float) -> dict[str, Any]:
+async def session_facts(session: Session, place: Workplace) -> dict[str, Any]:
     """The fields of ``SessionAnswer`` but for ``next_step``; a log tail only where it tells something."""
+    facts = _session_facts(session, place.now())
+    if session.log is not None:
+        facts["log_lines"] = await anyio.to_thread.run_sync(output.count_lines, session.log, session.log_offset)
+    return place.masked(facts)
+
+
+def _session_facts(session: Session, now: float) -> dict[str, Any]:
     health = session.health
     telling = session.state in _TELLING and session.log is not None
     tail = output.tail(session.log, TAIL_BYTES, session.log_offset) if telling and session.log else None
@@ -46,7 +56,6 @@ def session_facts(session: Session, now: float) -> dict[str, Any]:
         "cause": session.cause,
         "job": session.job,
         "log": str(session.log) if session.log else None,
-        "log_lines": output.count_lines(session.log, session.log_offset) if session.log else None,
         "log_tail": tail or None,
     }
 
@@ -57,6 +66,7 @@ def attempt_facts(attempt: Attempt, now: float) -> dict[str, Any]:
     return {
         "attempt": attempt.id,
         "test": attempt.test,
+        "params": dict(attempt.params) or None,
         "state": attempt.state.value if attempt.open else "done",
         "verdict": attempt.verdict.value if attempt.verdict else None,
         "duration_s": attempt.duration_s,

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from sqlite3 import Connection
 
 from mcp_e2e.decisions import next_step, schedule
-from mcp_e2e.errors import E2EError, NothingSelected, UsageError
+from mcp_e2e.errors import ConfigError, NothingSelected, UsageError
 from mcp_e2e.model.answers import CheckpointAnswer, NextAnswer, PlanAnswer, Position
 from mcp_e2e.model.calls import Breaker
 from mcp_e2e.model.runs import Caller, Run, RunMode, Slot
@@ -13,9 +13,9 @@ from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import runs
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.gate import Gate
-from mcp_e2e.usecases.incidents import write_incident
 from mcp_e2e.usecases.recording import NO_RUN, RESULTS, Claim, recorded
 from mcp_e2e.usecases.replies import history, when
+from mcp_e2e.usecases.settlement import survey_outcome
 from mcp_e2e.usecases.workplace import Workplace
 
 MOST_SLOTS_SHOWN = 40
@@ -59,6 +59,7 @@ class Runs:
             slots = schedule.slots_for(chosen, count)
             dropped = unfinished.id if unfinished else None
             await self._place.run(lambda con: self._create(con, run_id, slots, mode, caller, dropped, reason))
+            await self._place.keep_incident()
             run = await self.get(run_id)
             return await self._planned(run, joined=False, dropped=dropped)
 
@@ -83,8 +84,10 @@ class Runs:
         reason: str | None,
     ) -> None:
         now = self._place.now()
-        if dropped is not None:
-            runs.end(con, dropped, "dropped", now, f"{reason} ({caller.shown})")
+        before = runs.active(con)
+        if before is not None and before.id == dropped:
+            runs.end(con, before.id, "dropped", now, f"{reason} ({caller.shown})")
+            survey_outcome(con, before, self._place.limit(), now)
         if runs.active(con) is not None:
             raise UsageError("another client has just planned a run", remedy="Call plan_run again to join it.")
         runs.create(con, run_id, slots, mode, caller.shown, now)
@@ -113,16 +116,16 @@ class Runs:
         return run
 
     def position(self, run: Run, breaker: Breaker) -> Position:
-        limit, allowed = self._limits()
-        return schedule.position(run, breaker, limit=limit, attempts_allowed=allowed)
-
-    def _limits(self) -> tuple[int, int]:
-        """Reds that open the breaker and tries of a slot; the defaults while the configuration is broken."""
         try:
-            settings = self._place.settings().settings
-        except E2EError:
-            return 3, 2
-        return settings.breaker.consecutive_failures, settings.run.max_attempts_without_checkpoint
+            allowed = self._place.settings().settings.run.max_attempts_without_checkpoint
+        except ConfigError:  # broken since the run began: the default
+            allowed = 2
+        return schedule.position(run, breaker, limit=self._place.limit(), attempts_allowed=allowed)
+
+    async def here(self) -> Position | None:
+        """Where the active run stands; None outside a run."""
+        run = await self._place.run(runs.active)
+        return self.position(run, await self._place.run(breakers.load)) if run is not None else None
 
     async def next(self, caller: Caller) -> NextAnswer:
         """The slot that is due, why, and its history."""
@@ -145,22 +148,24 @@ class Runs:
             )
 
     async def checkpoint(
-        self, caller: Caller, *, result: str, note: str | None = None, test: str | None = None
+        self, caller: Caller, *, result: str, note: str | None = None, test: str | None = None, slot: int | None = None
     ) -> CheckpointAnswer:
-        """Record a slot and move on. The server's verdict decides: success over a failing one is a contradiction."""
+        """Record a slot (that number, the first open one of ``test``, the current one) and move on.
+
+        The server's verdict decides: success over a failing one is a contradiction.
+        """
         if result not in RESULTS:
             near = get_close_matches(result, RESULTS, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"result {result!r} is not known", remedy=f"{hint}One of: {', '.join(RESULTS)}.")
         async with self._gate.enter(caller, "checkpoint", {"result": result, "note": note, "test": test}) as passage:
             caller = self._place.identified(caller)
-            limit, now = self._limits()[0], self._place.now()
-            point, run, repeated, opened = await self._place.run(
-                lambda con: recorded(con, Claim(RESULTS[result], note or "", test, caller.shown), limit, now)
+            limit, now = self._place.limit(), self._place.now()
+            point, run, repeated = await self._place.run(
+                lambda con: recorded(con, Claim(RESULTS[result], note or "", test, caller.shown, slot), limit, now)
             )
             passage.outcome = "repeated" if repeated else point.result
-            if opened is not None:
-                write_incident(self._place.layout.incidents, opened, str(self._place.project() or ""))
+            await self._place.keep_incident()
         breaker = await self._place.run(breakers.load)
         following = run.current
         return CheckpointAnswer(

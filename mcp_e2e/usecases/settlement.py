@@ -7,20 +7,19 @@ from sqlite3 import Connection
 
 from mcp_e2e.decisions import breaker as machine
 from mcp_e2e.decisions import verdict as verdicts
+from mcp_e2e.errors import E2EError
 from mcp_e2e.executors.orders import Outcome
 from mcp_e2e.model.calls import Breaker, BreakerState, Red
 from mcp_e2e.model.runs import Attempt, AttemptState, Run, Verdict
 from mcp_e2e.process import jobs
-from mcp_e2e.store import attempts, runs
+from mcp_e2e.store import attempts, runs, setbacks
 from mcp_e2e.store import breaker as breakers
 
 SERVICE_FAILED = "its service died under the test twice in a row"
 
 
-def settled(
-    con: Connection, attempt: Attempt, outcome: Outcome, limit: int, now: float
-) -> tuple[Breaker | None, Attempt | None]:
-    """Store how ``attempt`` ended; the breaker if this opened it, and the attempt to make again if it was lost.
+def settled(con: Connection, attempt: Attempt, outcome: Outcome, limit: int, now: float) -> Attempt | None:
+    """Store how ``attempt`` ended, with what that means for the breaker; the attempt to make again if it was lost.
 
     ``limit``: configured reds in a row. An attempt that has its verdict already changes nothing.
     """
@@ -32,18 +31,28 @@ def settled(
     spans = {"started_at": outcome.started_at, "ended_at": outcome.ended_at}
     attempts.advance(con, attempt.id, AttemptState.RUNNING, **{k: v for k, v in spans.items() if v is not None})
     if not attempts.finish(con, attempt.id, judgement, evidence, now):
-        return None, None
+        return None
     run = runs.get(con, attempt.run)
-    return _counted(con, attempt, judgement, run, limit, now), _again(con, attempt, judgement.verdict, run, now)
+    again = _again(con, attempt, judgement.verdict, run, limit, now)
+    _count(con, attempt, judgement, run, limit, now)
+    return again
 
 
-def _counted(
+def taken_back(con: Connection, attempt: Attempt, error: E2EError, now: float) -> None:
+    """The test could not start: no attempt, and a probe's permit is free again."""
+    if setbacks.take_back(con, attempt.id, error, now):
+        before = breakers.load(con)
+        if before.probe_attempt == attempt.id:
+            breakers.save(con, before, machine.release_probe(before), now)
+
+
+def _count(
     con: Connection, attempt: Attempt, judgement: verdicts.Judgement, run: Run | None, limit: int, now: float
-) -> Breaker | None:
-    """The breaker when this verdict opened it. A survey's reds count as one outcome when its run ends."""
+) -> None:
+    """Let the breaker see the verdict. A survey's reds count as one outcome when its run ends."""
     before = breakers.load(con)
     if run is not None and run.mode == "survey" and before.state is BreakerState.CLOSED:
-        return None
+        return
     red = Red(
         attempt=attempt.id,
         test=attempt.test,
@@ -52,24 +61,43 @@ def _counted(
         at=now,
         by=attempt.by,
     )
-    return observed(con, before, judgement.verdict, red, limit, now)
+    _observe(con, before, judgement.verdict, red, limit, now)
 
 
-def observed(con: Connection, before: Breaker, verdict: Verdict, red: Red, limit: int, now: float) -> Breaker | None:
-    """Let the breaker see one outcome; it is returned when this opened it."""
+def _observe(con: Connection, before: Breaker, verdict: Verdict, red: Red, limit: int, now: float) -> None:
     after = machine.observe(before, verdict, red, configured=limit, incident="i-" + secrets.token_hex(3))
     breakers.save(con, before, after, now)
-    return after if after.state is BreakerState.OPEN and before.state is not BreakerState.OPEN else None
 
 
-def _again(con: Connection, attempt: Attempt, verdict: Verdict, run: Run | None, now: float) -> Attempt | None:
+def survey_outcome(con: Connection, run: Run, limit: int, now: float) -> None:
+    """What the end of a survey, however it ended, means for the breaker: its reds count as one, a skip as nothing."""
+    before = breakers.load(con)
+    if run.mode != "survey" or before.state is not BreakerState.CLOSED:
+        return
+    reds = sum(any(attempt.red for attempt in slot.attempts) for slot in run.slots)
+    passes = sum(slot.verdict is Verdict.PASSED for slot in run.slots)
+    if not reds and not passes:
+        return
+    red = Red(run.id, f"survey {run.id}", "failed", f"{reds} of {len(run.slots)} tests red", now, run.by)
+    _observe(con, before, Verdict.FAILED if reds else Verdict.PASSED, red, limit, now)
+
+
+def _again(
+    con: Connection, attempt: Attempt, verdict: Verdict, run: Run | None, limit: int, now: float
+) -> Attempt | None:
+    """The rerun of a lost attempt, stored; two lost in a row end the run instead."""
     if verdict is not Verdict.LOST or run is None or run.state != "active":
+        return None
+    before = breakers.load(con)
+    if before.state is BreakerState.OPEN:
         return None
     if attempt.n > 1 and run.slot(attempt.slot).attempts[attempt.n - 2].verdict is Verdict.LOST:
         runs.end(con, run.id, "service_failed", now, SERVICE_FAILED)
+        survey_outcome(con, run, limit, now)
         return None
     again = _fresh(replace(attempt, n=attempt.n + 1, state=AttemptState.QUEUED, created_at=now, started_at=None))
     attempts.add(con, again)
+    breakers.save(con, before, machine.pass_probe(before, attempt.id, again.id), now)
     return again
 
 

@@ -9,8 +9,8 @@ from mcp_e2e.decisions.lifecycle import state_of
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.model.jobs import Job, JobState
 from mcp_e2e.model.services import Health, Session, SessionState
-from mcp_e2e.process import jobs, probes
-from mcp_e2e.settings import ServiceConfig, expand
+from mcp_e2e.process import identity, jobs, probes
+from mcp_e2e.settings import ServiceConfig, UnsetVariable, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.usecases.workplace import Workplace
@@ -72,10 +72,11 @@ class Sights:
             generation=job.generation,
             url=row.url or None,
             job=job.id,
-            pid=job.process.pid if job.process and job.live else None,
+            pid=job.process.pid if job.process and job.live and identity.is_alive(job.process) else None,
             slow=state is SessionState.STARTING and self._place.now() - started > config.slow_after_s,
             config_changed=self._changed(name, config, row) if job.live else False,
             health=health,
+            since=row.started_at,
             started_at=started,
             ready_at=ready_at,
             ready_after_s=round(ready_at - started, 3) if ready_at is not None else None,
@@ -84,6 +85,13 @@ class Sights:
             log_offset=job.lives[-1].log_offset if job.lives else 0,
             cause=_cause(job) if state is SessionState.FAILED else None,
         )
+
+    async def after_stop(self, name: str) -> Session:
+        """As ``look``, also for a service that is not configured any more."""
+        if name in self._place.settings().settings.services:
+            return await self.look(name)
+        row = await self._place.run(lambda con: sessions.get(con, name))
+        return Session(name, "command", SessionState.STOPPED, "not running", row.first_generation if row else 0)
 
     async def _attached(self, name: str, config: ServiceConfig, url: str) -> Session:
         health = await ADAPTERS[config.kind].look(url, ready_rule(config.ready))
@@ -120,7 +128,10 @@ class Sights:
 
     def _changed(self, name: str, config: ServiceConfig, row: SessionRow) -> bool:
         loaded = self._place.settings()
-        env = expand(config.env, loaded.environment(self._place.environ))
+        try:
+            env = expand(config.env, loaded.environment(self._place.environ))
+        except UnsetVariable:  # this process lacks a secret that the running service has
+            return False
         cwd = loaded.folder(config.cwd)
         spec = service_spec(name, config, cwd=cwd, port=row.port, outputs=row.outputs, env=env)
         return spec.hash != row.spec_hash

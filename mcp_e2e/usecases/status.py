@@ -90,8 +90,8 @@ class Status:
             session = await self._sights.look(name)
         except E2EError as error:
             return {"service": name, "state": "unknown", "problem": error.message}
-        facts = session_facts(session, self._place.now())
-        facts.pop("log_lines")
+        facts = await session_facts(session, self._place)
+        facts.pop("log_lines", None)
         device = facts.pop("device")
         shown = {key: value for key, value in facts.items() if value not in (None, False)}
         return shown | ({"device": device.shown()} if device else {})

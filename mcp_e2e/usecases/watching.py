@@ -1,40 +1,60 @@
-"""What an executor tells of one attempt, written to its row."""
+"""What an executor tells of one attempt, written to its row, and what it asks."""
 
+from sqlite3 import Connection
 from typing import Any
 
 import anyio
 
+from mcp_e2e.executors.orders import Withdrawn
+from mcp_e2e.model.calls import BreakerState
 from mcp_e2e.model.runs import Attempt, AttemptState
 from mcp_e2e.model.services import Session
 from mcp_e2e.store import attempts
+from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.workplace import Workplace
 
 PROGRESS_S = 1.0
 
 
 class Watching:
-    """Progress is written at most once in ``PROGRESS_S``."""
+    """``session``: the one the attempt begins on; None while it is only followed. Progress is written each second."""
 
     def __init__(self, place: Workplace, attempt: Attempt, session: Session | None) -> None:
         self._place = place
         self._attempt = attempt
-        self._generation = session.generation if session else None
+        self._session = session
         self._told = 0.0
 
     async def submitted(self) -> None:
-        await self._advance(generation=self._generation)
+        if not await self._place.run(self._hand_over):
+            raise Withdrawn("the breaker opened while it waited, or it was cancelled")
+
+    def _hand_over(self, con: Connection) -> bool:
+        attempt = attempts.get(con, self._attempt.id)
+        if attempt is None or attempt.cancelled_by or breakers.load(con).state is BreakerState.OPEN:
+            return False
+        facts: dict[str, Any] = {"carried": dict(self._attempt.carried)}
+        if self._session is not None:
+            facts["generation"] = self._session.generation
+        attempts.advance(con, attempt.id, AttemptState.RUNNING, **facts)
+        return True
 
     async def started(self, at: float) -> None:
-        await self._advance(started_at=at, generation=self._generation)
+        await self._place.run(lambda con: attempts.advance(con, self._attempt.id, AttemptState.RUNNING, started_at=at))
 
-    async def _advance(self, **facts: Any) -> None:
-        await self._place.run(lambda con: attempts.advance(con, self._attempt.id, AttemptState.RUNNING, **facts))
-
-    async def progress(self, **facts: Any) -> None:
+    async def progress(self, message: str) -> None:
         if anyio.current_time() - self._told >= PROGRESS_S:
             self._told = anyio.current_time()
-            await self._place.run(lambda con: attempts.note_progress(con, self._attempt.id, facts))
+            shown = self._place.masked(message)
+            await self._place.run(lambda con: attempts.note_progress(con, self._attempt.id, {"message": shown}))
 
     async def cancelled(self) -> bool:
         now = await self._place.run(lambda con: attempts.get(con, self._attempt.id))
         return now is None or now.cancelled_by is not None
+
+    async def wanted(self) -> bool:
+        return not await self.cancelled()
+
+    async def withdraw_if_cancelled(self) -> None:
+        if await self.cancelled():
+            raise Withdrawn("ended before it ran")

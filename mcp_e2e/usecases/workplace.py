@@ -1,5 +1,6 @@
 """What all use-cases of one process share: configuration, folders, database, lease and background tasks."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,14 +14,18 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_e2e.errors import ConfigError
+from mcp_e2e.model.calls import Breaker
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.locks import Lease
 from mcp_e2e.settings import Loaded, Source
+from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.database import Database, open_database
 from mcp_e2e.store.layout import Layout
-from mcp_e2e.usecases.incidents import reopen
+from mcp_e2e.usecases.incidents import keep, reopen
+from mcp_e2e.usecases.masking import blanked, secrets_of
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Workplace:
                 self._stack.callback(lease.release)
                 await database.run(lambda con: reopen(con, layout.incidents, self.now()))
                 self._opened = Opened(layout, database, lease)
+                self._keep(await database.run(breakers.load))
             return self._opened
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -111,6 +117,31 @@ class Workplace:
     def identified(self, caller: Caller) -> Caller:
         """``caller`` with the lease of this process, known once the workplace is open."""
         return replace(caller, lease=self.here.lease.id)
+
+    def masked(self, value: T) -> T:
+        """``value`` without the values of ``${…}``; as it is while the configuration cannot be read."""
+        try:
+            secrets = secrets_of(self.settings(), self.environ)
+        except ConfigError:
+            return value
+        return blanked(value, secrets)
+
+    async def keep_incident(self) -> None:
+        """See to it that an open breaker has its incident file; a full disk is logged, the breaker stays open."""
+        self._keep(await self.run(breakers.load))
+
+    def _keep(self, breaker: Breaker) -> None:
+        try:
+            keep(self.layout.incidents, breaker, str(self.project() or ""))
+        except OSError as error:
+            log.warning("the incident file of %s cannot be written: %s", breaker.incident, error)
+
+    def limit(self) -> int:
+        """Configured reds in a row that open the breaker; the default while the configuration is broken."""
+        try:
+            return self.settings().settings.breaker.consecutive_failures
+        except ConfigError:
+            return 3
 
     def project(self) -> Path | None:
         try:

@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_e2e.decisions.breaker import failures_left, observe, release_probe, reset, take_probe
+from mcp_e2e.decisions.breaker import (
+    bind_probe,
+    failures_left,
+    observe,
+    pass_probe,
+    release_probe,
+    reset,
+    take_probe,
+)
 from mcp_e2e.model.calls import Breaker, BreakerState, Red
 from mcp_e2e.model.runs import RED, Verdict
 
@@ -63,12 +71,20 @@ def test_a_red_probe_opens_again_and_a_green_one_closes() -> None:
     assert (closed.state, closed.consecutive, closed.incident) == (BreakerState.CLOSED, 0, None)
 
 
-@given(st.sampled_from([Verdict.LOST, Verdict.SKIPPED, Verdict.CANCELLED]))
-def test_a_probe_without_a_verdict_on_the_test_gives_the_permit_back(verdict: Verdict) -> None:
-    """The next run_test may probe again."""
-    probing = take_probe(reset(after([Verdict.FAILED] * LIMIT)), 12, "lease")
+@given(st.sampled_from([Verdict.LOST, Verdict.SKIPPED, Verdict.CANCELLED]), st.booleans())
+def test_a_probe_without_a_verdict_gives_its_own_permit_back(verdict: Verdict, probe: bool) -> None:
+    """The next run_test may probe again; another attempt's end frees nothing."""
+    taken = take_probe(reset(after([Verdict.FAILED] * LIMIT)), 12, "lease")
+    probing = bind_probe(taken, 12, "a-1" if probe else "a-other")
 
-    assert after([verdict], probing) == release_probe(probing)
+    assert after([verdict], probing) == (release_probe(probing) if probe else probing)
+
+
+def test_a_lost_probe_is_made_again_under_its_permit() -> None:
+    """No second probe comes in between."""
+    probing = bind_probe(take_probe(reset(after([Verdict.FAILED] * LIMIT)), 12, "lease"), 12, "a-1")
+
+    assert after([Verdict.LOST], pass_probe(probing, "a-1", "a-2")).probe_attempt == "a-2"
 
 
 @given(VERDICTS)

@@ -160,7 +160,7 @@ def test_slow_start(cli: Cli, project: Path) -> None:
         (["plan", "--new"], "reason"),
         (["reset"], "--reason"),
         (["checkpoint", "great"], "success"),
-        (["report", "r-none"], "runs"),
+        (["report", "r-none"], "mcp-e2e report list"),
         (["report", "--format", "pdf"], "junit"),
         ([], "mcp-e2e --help"),
     ],

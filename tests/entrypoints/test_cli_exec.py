@@ -1,6 +1,8 @@
 """exec, jobs and logs from the command line."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +95,22 @@ def test_a_job_may_look_but_not_steer(cli: Cli) -> None:
     answer = json.loads(done.stdout)["data"]
     assert [line for line in answer["stdout"].splitlines() if line.isdigit()] == ["0"] + ["6"] * len(refused)
     assert answer["stderr"].count("MCP_E2E_JOB=") == len(refused)
+
+
+def test_interrupt_ends_the_following_only(cli: Cli, environ: dict[str, str], project: Path) -> None:
+    """Ctrl-C answers 130 and names the job, which goes on and can be ended by its name."""
+    line = [sys.executable, "-m", "mcp_e2e", "exec", "echo begin; sleep 60"]
+    following = subprocess.Popen(
+        line, env=environ, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    assert following.stdout is not None
+    assert following.stdout.readline() == "begin\n"
+    following.send_signal(signal.SIGINT)
+    _, talk = following.communicate(timeout=30)
+    found = re.search(r"jobs --cancel (j-\w+)", talk)
+    assert following.returncode == 130
+    assert found is not None, talk
+    assert json.loads(cli("jobs", "--cancel", found[1], "--json").stdout)["data"]["reason"] == "stopped"
 
 
 def test_unknown_names(cli: Cli) -> None:

@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from mcp_e2e.bootstrap import Options, open_app
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 LINE = [sys.executable, "-m", "mcp_e2e"]
 
@@ -131,6 +133,17 @@ def test_a_plan_goes_on(cli: Cli) -> None:
     done = cli("run")
     assert done.returncode == 0
     assert "passed  2/2 asks" in done.stderr
+
+
+async def test_a_pass_is_not_run_again(cli: Cli, environ: dict[str, str], project: Path) -> None:
+    """A test that passed before but was never recorded is recorded, not repeated."""
+    async with open_app(Options(project=project), environ) as app:
+        answer = await app.attempts.run(app.caller, test="asks")
+        assert answer.verdict == "passed"
+    done = cli("run", "--json")
+    counts = json.loads(done.stdout)["data"]["counts"]
+    assert (done.returncode, counts["passed"], counts["attempts"]) == (0, 1, 1)
+    assert "recorded now" in done.stderr
 
 
 def test_cancelled_test_is_no_green(cli: Cli, environ: dict[str, str], project: Path) -> None:

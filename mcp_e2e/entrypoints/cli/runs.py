@@ -78,7 +78,8 @@ def checkpoint(said: Said, result: str, note: str | None, test: str | None) -> O
 def report(said: Said, run: str | None, shape: str) -> Outcome:
     """What happened in a run.
 
-    The unfinished one, else the latest; `list` shows the recent runs. Every format is also a file; its path is in the answer.
+    The unfinished one, else the latest; `list` shows the recent runs. Every format is
+    also a file; its path is in the answer.
     """
     return _report(said, run, shape)
 

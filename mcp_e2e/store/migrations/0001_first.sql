@@ -73,12 +73,26 @@ CREATE TABLE attempts (
     failure TEXT,
     evidence TEXT NOT NULL DEFAULT '{}',
     progress TEXT NOT NULL DEFAULT '{}',
+    carried TEXT NOT NULL DEFAULT '{}',
     delivered_at REAL,
     cancelled_by TEXT,
     UNIQUE (run, slot, n),
     FOREIGN KEY (run, slot) REFERENCES slots (run, n)
 ) STRICT;
 CREATE INDEX open_attempts ON attempts (service) WHERE state <> 'done';
+
+-- Why a test could not even start: no attempt, but somebody has to hear of it.
+CREATE TABLE setbacks (
+    attempt TEXT PRIMARY KEY,
+    run TEXT NOT NULL,
+    work TEXT NOT NULL,
+    at REAL NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    advice TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    heard_at REAL
+) STRICT;
 
 CREATE TABLE checkpoints (
     run TEXT NOT NULL,
@@ -110,6 +124,7 @@ CREATE TABLE ledger (
     outcome TEXT,
     ended_at REAL
 ) STRICT;
+CREATE INDEX open_calls ON ledger (lease) WHERE outcome IS NULL;
 CREATE INDEX ledger_incident ON ledger (incident) WHERE incident IS NOT NULL;
 
 CREATE TABLE breaker (
@@ -122,7 +137,8 @@ CREATE TABLE breaker (
     opened_at REAL,
     opened_by TEXT,
     probe_call INTEGER,
-    probe_lease TEXT
+    probe_lease TEXT,
+    probe_attempt TEXT
 ) STRICT;
 INSERT INTO breaker (id, state, generation, reds) VALUES (1, 'closed', 0, '[]');
 

@@ -1,0 +1,138 @@
+"""Starting a service once, however many ask for it at the same time, and waiting for it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+
+from mcp_e2e.adapters.spec import missing_program, ready_rule, service_spec
+from mcp_e2e.contracts import Progress
+from mcp_e2e.errors import PortTaken, ServiceUnavailable, Unsupported
+from mcp_e2e.model.jobs import Job, JobSpec
+from mcp_e2e.model.runs import Caller
+from mcp_e2e.model.services import ServiceSpec, Session, SessionState
+from mcp_e2e.process import jobs, locks, probes
+from mcp_e2e.process.environment import service_environment
+from mcp_e2e.settings import ServiceConfig, expand
+from mcp_e2e.store import sessions
+from mcp_e2e.store.sessions import SessionRow
+from mcp_e2e.usecases.sights import Sights
+from mcp_e2e.usecases.workplace import Workplace
+
+POLL_S = 0.2
+LOCK_S = 60.0
+_SETTLED = frozenset({SessionState.READY, SessionState.FAILED, SessionState.STOPPED})
+
+
+class Boots:
+    def __init__(self, place: Workplace, sights: Sights) -> None:
+        self._place = place
+        self._sights = sights
+
+    @asynccontextmanager
+    async def alone(self, caller: Caller, name: str) -> AsyncIterator[None]:
+        """Only one process at a time starts or stops a service. Raises LockHeld after ``LOCK_S``."""
+        lock = locks.FileLock(self._place.layout.locks / f"session-{name}.lock")
+        await lock.acquire(LOCK_S, holder=caller.shown)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def ensure(self, caller: Caller, name: str, wanted: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Start the service unless its session lives, or nobody wants it any more when its turn has come.
+
+        Raises:
+            PortTaken: a stranger listens on its port.
+            LaunchError, ServiceUnavailable: it could not be started.
+        """
+        _, config = self._sights.config(name)
+        if config.attached:
+            return
+        async with self.alone(caller, name):
+            row = await self._place.run(lambda con: sessions.get(con, name))
+            job = self._sights.job(row)
+            if (job is not None and job.live) or (wanted is not None and not await wanted()):
+                return
+            await self._launch(caller, name, config, row, job)
+
+    async def _launch(
+        self, caller: Caller, name: str, config: ServiceConfig, row: SessionRow | None, last: Job | None
+    ) -> None:
+        loaded = self._place.settings()
+        env = expand(config.env, loaded.environment(self._place.environ))
+        cwd = loaded.folder(config.cwd)
+        _checkable(name, config)
+        job_id = jobs.new_job_id()
+        full = service_environment(self._place.environ, env, job_id)
+        outputs = self._place.layout.outputs / name
+        spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
+        if problem := missing_program(spec.argv, cwd, full.get("PATH")):
+            raise ServiceUnavailable(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
+        outputs.mkdir(parents=True, exist_ok=True)
+        first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
+        now = self._place.now()
+        new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, caller.shown)
+        await self._place.run(lambda con: sessions.put(con, new))
+        await self._place.run(
+            lambda con: sessions.add_job(con, job_id, f"service {name}", " ".join(spec.argv)[:200], caller.shown, now)
+        )
+        await jobs.launch(self._place.layout.jobs, _job(spec, job_id, full, first))
+
+    async def _port(self, name: str, config: ServiceConfig) -> int:
+        if config.port is None:
+            return 0
+        if config.port == 0:
+            return probes.free_port()
+        if probes.port_is_free(config.port):
+            return config.port
+        owner = await anyio.to_thread.run_sync(probes.port_owner, config.port)
+        who = f"by {owner.name} (pid {owner.pid})" if owner else "by another program"
+        raise PortTaken(
+            f"service {name}: port {config.port} is in use already {who}, which this project did not start",
+            remedy=f"Stop that program yourself, set port = 0, or, to test against it as it is, replace command by "
+            f'url = "http://127.0.0.1:{config.port}" in [services.{name}].',
+            port=config.port,
+        )
+
+    async def wait_ready(self, name: str, wait_seconds: float, progress: Progress | None = None) -> Session:
+        """Look until the session is ready, failed or stopped, at most ``wait_seconds``; never ends a slow boot."""
+        begun = anyio.current_time()
+        session = await self._sights.look(name)
+        while session.state not in _SETTLED and anyio.current_time() - begun < wait_seconds:
+            if progress is not None:
+                waited = anyio.current_time() - begun
+                await progress(waited, None, f"{name}: {session.stage}")
+            await anyio.sleep(POLL_S)
+            session = await self._sights.look(name)
+        return session
+
+    async def estimate(self, name: str) -> float | None:
+        """Seconds the latest boots took, the median; None before the first."""
+        took = sorted(await self._place.run(lambda con: sessions.boots(con, name)))
+        return took[len(took) // 2] if took else None
+
+
+def _checkable(name: str, config: ServiceConfig) -> None:
+    """Refuse, before anything starts, a way of being ready that cannot be looked at yet."""
+    rule = ready_rule(config.ready)
+    if rule.log or rule.exec:
+        raise Unsupported(
+            f"services.{name}.ready: log and exec cannot be checked yet",
+            remedy='Use ready = { http = "/path" } or ready = { tcp = true }.',
+        )
+
+
+def _job(spec: ServiceSpec, job_id: str, env: Mapping[str, str], first_generation: int) -> JobSpec:
+    return JobSpec(
+        id=job_id,
+        kind="service",
+        argv=spec.argv,
+        cwd=spec.cwd,
+        env=env,
+        labels={"service": spec.name},
+        stop_grace_s=spec.stop_grace_s,
+        restart=spec.restart,
+        first_generation=first_generation,
+    )
