@@ -35,7 +35,8 @@ def test_looking_recording_and_ending_always_work(tool: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "kind"), [("start_session", "allow"), ("safe_exec", "allow"), ("run_test", "refuse"), ("plan_run", "refuse")]
+    ("tool", "kind"),
+    [("start_session", "allow"), ("safe_exec", "allow"), ("run_test", "refuse"), ("plan_run", "refuse")],
 )
 def test_a_person_may_look_for_the_cause_but_not_run_tests(tool: str, kind: str) -> None:
     """The command line starts, stops and executes while the breaker is open."""

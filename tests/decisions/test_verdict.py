@@ -15,7 +15,12 @@ from mcp_e2e.model.work import Artifact, Collected, ImageFacts, NodeError, Outpu
 
 ENDED = ExitRecord("exited", 0, None, 0.0, 1.0, 1.0)
 DONE = PromptFacts(
-    "p-1", "success", executed=("1", "2"), cached=(), outputs=(OutputFile("2", "x.png", "", "output"),), output_nodes=("2",)
+    "p-1",
+    "success",
+    executed=("1", "2"),
+    cached=(),
+    outputs=(OutputFile("2", "x.png", "", "output"),),
+    output_nodes=("2",),
 )
 
 

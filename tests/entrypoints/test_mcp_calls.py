@@ -55,7 +55,10 @@ def connect(era: str) -> Connect:
     @asynccontextmanager
     async def opened(work: Work) -> AsyncIterator[Client]:
         app = SimpleNamespace(
-            caller=Caller("mcp", 1, "lease"), status=SimpleNamespace(show=work), attempts=SimpleNamespace(run=work)
+            caller=Caller("mcp", 1, "lease"),
+            status=SimpleNamespace(show=work),
+            attempts=SimpleNamespace(run=work),
+            runs=SimpleNamespace(here=nowhere),
         )
 
         @asynccontextmanager
@@ -67,6 +70,10 @@ def connect(era: str) -> Connect:
             yield client
 
     return opened
+
+
+async def nowhere() -> None:
+    """Outside of a run there is no position."""
 
 
 def raises(error: Exception) -> Work:

@@ -1,5 +1,6 @@
 """A project with a small real service and command tests, and apps that stand for servers on it."""
 
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcp_e2e.bootstrap import App, Options, open_app
-from mcp_e2e.errors import E2EError
+from mcp_e2e.errors import ConfigError
 
 SERVICE = """
 import http.server, os, sys
@@ -70,7 +71,5 @@ def server(project: Path) -> Servers:
 
 
 async def stop_all(app: App) -> None:
-    try:
+    with contextlib.suppress(ConfigError):  # a test that broke the configuration on purpose never started anything
         await app.sessions.stop(app.caller)
-    except E2EError as error:  # a test that broke the configuration on purpose never started anything
-        assert error.code == "config"

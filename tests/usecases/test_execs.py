@@ -33,7 +33,7 @@ async def test_a_command_that_ignores_term_is_ended_at_its_limit(server: Servers
 
 async def test_two_hundred_megabytes_come_back_as_head_tail_and_a_count(server: Servers) -> None:
     """The reply stays small, the log stays within its cap, and the numbers are exact."""
-    script = "import sys\nsys.stdout.write('first\\n')\nfor _ in range(200): sys.stdout.write('x' * (1 << 20))\nprint('last')"
+    script = "print('first'); [print('x' * (1 << 20), end='') for _ in range(200)]; print('last')"
     async with server() as app:
         done = await app.execs.run(app.caller, argv=["python3", "-c", script])
 
@@ -132,8 +132,8 @@ async def test_wrong_arguments_run_nothing(server: Servers) -> None:
             await app.execs.run(app.caller, argv=["no-such-program"])
         with pytest.raises(NotFound):
             await app.execs.job(app.caller, action="output", id="j-nope")
+        await app.sessions.start(app.caller)
         with pytest.raises(UsageError, match="stop_session"):
-            await app.sessions.start(app.caller)
             await app.execs.job(app.caller, action="cancel", id="api")
 
 
