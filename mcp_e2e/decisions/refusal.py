@@ -1,5 +1,6 @@
 """The words of a refusal: fixed order, at most 120 words, equal each time but for the counts."""
 
+from collections import Counter
 from typing import Any
 
 from mcp_e2e.decisions.guard import ALWAYS_ALLOWED, law_of
@@ -54,8 +55,11 @@ def text(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> str
 
 def _why(window: Window, ruling: Ruling) -> str:
     breaker = window.breaker
-    reds = breaker.reds[-3:]
-    shown = "; ".join(_short(f"{red.test} {red.verdict}: {red.message}", 80 if len(reds) < 3 else 55) for red in reds)
+    causes = Counter(f"{red.test} {red.verdict}: {red.message}" for red in breaker.reds[-3:])
+    width = 150 // len(causes)
+    shown = "; ".join(
+        _short(cause, width) + (f" ({count} times)" if count > 1 else "") for cause, count in causes.items()
+    )
     count = f"{breaker.consecutive} red tests in a row on this project (incident {breaker.incident})"
     return f"Rule {ruling.rule}: {count}: {shown}."
 
