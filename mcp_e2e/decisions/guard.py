@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
 
 ALWAYS_ALLOWED = ("status", "report", "checkpoint", "next_test", "stop_session", "job")
-ALLOWED_TO_A_PERSON = ("start_session", "safe_exec")
+ALLOWED_TO_A_PERSON = ("start_session", "safe_exec", "drop_run")
 
 _SEVERITY = {"allow": 0, "advise": 1, "throttle": 2, "refuse": 3}
 

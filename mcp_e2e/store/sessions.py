@@ -9,7 +9,7 @@ from mcp_e2e.store import events
 
 @dataclass(frozen=True)
 class SessionRow:
-    """The stored part of a session; ``job`` is None once it is stopped."""
+    """The stored part of a session; a stopped one keeps its last ``job``, whose log may still be wanted."""
 
     service: str
     job: str | None
@@ -51,7 +51,7 @@ def put(con: sqlite3.Connection, session: SessionRow) -> None:
 def stopped(con: sqlite3.Connection, service: str, at: float, last_generation: int) -> None:
     """The session is over; the next one goes on counting generations where this one ended."""
     con.execute(
-        "UPDATE sessions SET job = NULL, stopped_at = ?, first_generation = ? WHERE service = ?",
+        "UPDATE sessions SET stopped_at = ?, first_generation = ? WHERE service = ?",
         (at, last_generation, service),
     )
     events.record(con, "session.stopped", at, service=service)

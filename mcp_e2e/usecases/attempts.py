@@ -18,7 +18,7 @@ from mcp_e2e.errors import E2EError, SetupError, UsageError
 from mcp_e2e.model.answers import AttemptAnswer
 from mcp_e2e.model.runs import Attempt, AttemptState, Caller, Run, Verdict
 from mcp_e2e.process import jobs
-from mcp_e2e.store import attempts, runs, setbacks
+from mcp_e2e.store import attempts, runs, sessions, setbacks
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.catalogue import Catalogue, work
 from mcp_e2e.usecases.execution import Execution
@@ -199,6 +199,9 @@ def _add(con: Connection, draft: Attempt, test: str | None, call: int) -> Attemp
         )
     placed = replace(draft, run=run.id, slot=slot.n, n=len(slot.attempts) + 1)
     attempts.add(con, placed)
+    if placed.job is not None:
+        title = f"test {placed.test}, attempt {placed.n} of slot {slot.n}"
+        sessions.add_job(con, placed.job, placed.id, title, placed.by, placed.created_at)
     before = breakers.load(con)
     breakers.save(con, before, bind_probe(before, call, placed.id), draft.created_at)
     return placed

@@ -47,7 +47,7 @@ def _session_facts(session: Session, now: float) -> dict[str, Any]:
         "url": session.url,
         "version": health.version if health else None,
         "device": answers.Device(**asdict(device)) if device else None,
-        "uptime_s": round(now - session.ready_at, 1) if session.ready_at else None,
+        "uptime_s": round(now - session.ready_at, 1) if session.ready_at and session.pid else None,
         "ready_after_s": session.ready_after_s,
         "elapsed_s": round(now - session.started_at, 1)
         if session.state is SessionState.STARTING and session.started_at

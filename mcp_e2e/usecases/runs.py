@@ -63,6 +63,24 @@ class Runs:
             run = await self.get(run_id)
             return await self._planned(run, joined=False, dropped=dropped)
 
+    async def drop(self, caller: Caller, *, reason: str) -> NextAnswer:
+        """End the unfinished run as dropped. Clears no count and no breaker; a survey's reds count as one."""
+        async with self._gate.enter(caller, "drop_run", {"reason": reason}):
+            caller = self._place.identified(caller)
+            run = await self._place.run(lambda con: self._drop(con, f"{reason} ({caller.shown})"))
+            await self._place.keep_incident()
+        if run is None:
+            return NextAnswer(why=NO_RUN, next_step="There was nothing to drop.")
+        return NextAnswer(run=run.id, why=f"dropped: {reason}", next_step="Call plan_run for the next one.")
+
+    def _drop(self, con: Connection, reason: str) -> Run | None:
+        run = runs.active(con)
+        if run is not None:
+            now = self._place.now()
+            runs.end(con, run.id, "dropped", now, reason)
+            survey_outcome(con, run, self._place.limit(), now)
+        return run
+
     def _select(self, tests: list[str] | None) -> list[str]:
         known = self._catalogue.ids()
         chosen, unmatched = schedule.select(known, tests)
@@ -84,10 +102,8 @@ class Runs:
         reason: str | None,
     ) -> None:
         now = self._place.now()
-        before = runs.active(con)
-        if before is not None and before.id == dropped:
-            runs.end(con, before.id, "dropped", now, f"{reason} ({caller.shown})")
-            survey_outcome(con, before, self._place.limit(), now)
+        if dropped is not None and runs.active_id(con) == dropped:
+            self._drop(con, f"{reason} ({caller.shown})")
         if runs.active(con) is not None:
             raise UsageError("another client has just planned a run", remedy="Call plan_run again to join it.")
         runs.create(con, run_id, slots, mode, caller.shown, now)

@@ -59,7 +59,8 @@ class Sessions:
         facts = await session_facts(session, self._place)
         usual = await self._boots.estimate(session.service) if facts["elapsed_s"] is not None else None
         breaker = await self._place.run(breakers.load)
-        carried = f"{breaker.consecutive} red tests in a row are counted already" if breaker.consecutive else None
+        count = breaker.consecutive
+        carried = f"red tests in a row counted already: {count}" if count else None
         return SessionAnswer(
             **facts,
             eta_s=round(max(0.0, usual - facts["elapsed_s"]), 1) if usual is not None else None,

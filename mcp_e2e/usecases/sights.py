@@ -60,7 +60,7 @@ class Sights:
         state = state_of(
             job_live=job.live,
             job_exit_reason=job.exit.reason if job.exit else None,
-            wanted=job.state is not JobState.STOPPING and not (job.exit is not None and job.exit.reason == "stopped"),
+            wanted=job.state is not JobState.STOPPING and row.stopped_at is None,
             was_ready=ready_at is not None,
             answering=health.answering,
         )
@@ -112,12 +112,12 @@ class Sights:
         return health
 
     async def _ours(self, job: Job, port: int) -> bool:
-        process = job.process
-        if process is None:
+        root = job.keeper or job.process  # below its keeper a daemon that left the process's tree is still found
+        if root is None:
             return False
         if await self._place.run(lambda con: sessions.ready_at(con, job.id, job.generation)) is not None:
             return True
-        return await anyio.to_thread.run_sync(probes.owns_port, process, port)
+        return await anyio.to_thread.run_sync(probes.owns_port, root, port)
 
     async def _ready_at(self, name: str, job: Job, health: Health) -> float | None:
         generation, now = job.generation, self._place.now()

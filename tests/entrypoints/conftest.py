@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -58,6 +59,7 @@ timeout_s = 30
 
 Call = Callable[..., Awaitable[CallToolResult]]
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -121,6 +123,21 @@ def connect(era: str, environ: dict[str, str], project: Path) -> Connect:
                 yield client
 
     return opened
+
+
+@pytest.fixture
+def cli(environ: dict[str, str], project: Path) -> Iterator[Cli]:
+    """Call ``mcp-e2e`` in the project; keywords are variables. The service is stopped at the end."""
+
+    def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "mcp_e2e", *args]
+        return subprocess.run(
+            line, env=environ | more, cwd=project, capture_output=True, encoding="utf-8", timeout=55, check=False
+        )
+
+    yield call
+    if (project / ".mcp-e2e").is_dir():
+        call("stop")
 
 
 class Agent:

@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,25 +77,6 @@ class Terminal:
     def _read(self) -> None:
         while select.select([self._ours], [], [], 0.05)[0]:
             self.screen += os.read(self._ours, 65536).decode("utf-8", "replace")
-
-
-@pytest.fixture
-def cli(environ: dict[str, str], project: Path) -> Iterator[Cli]:
-    """Call ``mcp-e2e`` in the project; keywords are variables. The service is stopped at the end."""
-
-    def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*LINE, *args],
-            env=environ | more,
-            cwd=project,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=50,
-            check=False,
-        )
-
-    yield call
-    call("stop")
 
 
 @pytest.fixture

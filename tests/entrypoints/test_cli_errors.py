@@ -19,19 +19,6 @@ TEST = f'[[tests]]\nid = "one"\ncommand = [{PYTHON}, "-c", ""]\n'
 UI_WORKFLOW = '{"last_node_id": 1, "nodes": [{"id": 1, "type": "KSampler"}], "links": [], "version": 0.4}'
 
 
-@pytest.fixture
-def cli(environ: dict[str, str], project: Path) -> Cli:
-    """Call ``mcp-e2e`` in the project; keywords are variables."""
-
-    def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "mcp_e2e", *args]
-        return subprocess.run(
-            line, env=environ | more, cwd=project, capture_output=True, encoding="utf-8", timeout=50, check=False
-        )
-
-    return call
-
-
 def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     """The error in the one envelope on stdout, which has nothing else."""
     answer = json.loads(done.stdout)

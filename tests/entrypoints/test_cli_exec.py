@@ -13,19 +13,6 @@ import pytest
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def cli(environ: dict[str, str], project: Path) -> Cli:
-    """Call ``mcp-e2e`` in the project; keywords are variables."""
-
-    def call(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "mcp_e2e", *args]
-        return subprocess.run(
-            line, env=environ | more, cwd=project, capture_output=True, encoding="utf-8", timeout=50, check=False
-        )
-
-    return call
-
-
 def test_exec_gives_all_output_and_the_commands_status(cli: Cli) -> None:
     """Everything a command prints arrives, however much, and its status is ours."""
     script = "import sys; print('x' * 99_999); sys.exit(42)"

@@ -118,28 +118,18 @@ class Runner:
         if [slot["test"] for slot in run["slots"]] == self._wanted(wish):
             self._telling.line(f"going on with run {plan.run} ({plan.mode}), begun by {plan.begun_by}")
             return plan.run
-        if not self._is_our_untouched(run):
-            raise UsageError(
-                f"run {plan.run} of {plan.begun_by} is unfinished and has other slots: {', '.join(plan.slots[:6])}",
-                remedy="Finish it with `mcp-e2e run`, or drop it with `mcp-e2e reset --reason …` and call again.",
-                run=plan.run,
-                begun_by=plan.begun_by,
-                slots=plan.slots,
-            )
-        plan = await app.runs.plan(
-            app.caller, tests=tests, count=wish.count, mode=mode, new=True, reason="not begun, others were asked for"
+        raise UsageError(
+            f"run {plan.run} of {plan.begun_by} is unfinished and has other slots: {', '.join(plan.slots[:6])}",
+            remedy="Finish it with `mcp-e2e run`, or drop it with `mcp-e2e reset --reason …` and call again.",
+            run=plan.run,
+            begun_by=plan.begun_by,
+            slots=plan.slots,
         )
-        return plan.run
 
     def _wanted(self, wish: Wish) -> list[str]:
         known = [test.id for test in self._app.settings().settings.tests]
         chosen, _ = schedule.select(known, list(wish.tests) or None)
         return schedule.slots_for(chosen, wish.count) if chosen else []
-
-    def _is_our_untouched(self, run: dict[str, Any]) -> bool:
-        """Planned at a command line (by ``plan`` or ``reset``) and nothing of it tried: replacing it loses nothing."""
-        ours = run["begun_by"].partition(" (pid ")[0] == self._app.caller.name
-        return ours and not any(slot["attempts"] or "result" in slot for slot in run["slots"])
 
     async def to_the_end(self, run_id: str) -> E2EError | None:
         """What stopped the run before its end; None when every slot is recorded."""

@@ -105,22 +105,9 @@ def _report(said: Said, run: str | None, shape: str) -> Outcome:
 @click.option("--reason", required=True, help="Why; stands in the run's record.")
 @click.pass_obj
 def reset(said: Said, reason: str) -> Outcome:
-    """Drop the unfinished run and begin the same plan anew. Clears no count and no breaker."""
+    """Drop the unfinished run; what was recorded stays in its report. Clears no count and no breaker."""
 
     async def work(app: App) -> Outcome:
-        due = await app.runs.next(app.caller)
-        if due.run is None:
-            return Outcome({"next_step": "There is no unfinished run: nothing was dropped."})
-        run = await app.views.run(due.run)
-        slots = [slot["test"] for slot in run["slots"]]
-        answer = await app.runs.plan(
-            app.caller,
-            tests=list(dict.fromkeys(slots)),
-            count=len(slots),
-            mode=run["mode"],
-            new=True,
-            reason=reason,
-        )
-        return Outcome(answer.shown())
+        return Outcome((await app.runs.drop(app.caller, reason=reason)).shown())
 
     return inside(said, work)
