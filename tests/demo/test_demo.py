@@ -26,7 +26,7 @@ def temporary(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(temporary: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(temporary), "NO_COLOR": "1", "PYTHONIOENCODING": "ascii"}
+    return {**os.environ, "TMPDIR": str(temporary), "NO_COLOR": "1", "COLUMNS": "100", "PYTHONIOENCODING": "ascii"}
 
 
 @pytest.fixture
