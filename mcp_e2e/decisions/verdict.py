@@ -47,15 +47,13 @@ def failed(test: str, verdict: Verdict, kind: FailureKind, message: str) -> Judg
 
 
 def of_command(test: str, exit_record: ExitRecord, log_tail: str) -> Judgement:
-    """Exit 0 is a pass; anything else is red, told apart by how the process ended."""
+    """Exit 0 is a pass; anything else is red, told apart by how the process ended. What never began is not judged."""
     match exit_record.reason:
         case "timeout":
             message = f"still running after its time limit ({exit_record.duration_s:.0f} s); its process tree was ended"
             return failed(test, Verdict.TIMED_OUT, "timeout", message)
         case "stopped":
             return failed(test, Verdict.CANCELLED, "cancelled", "stopped before it ended")
-        case "exec_failed":
-            return failed(test, Verdict.ERRORED, "execution_error", exit_record.error or "could not be started")
     if exit_record.exit_code == 0:
         return Judgement(Verdict.PASSED)
     cause = _last_words(log_tail)

@@ -1,4 +1,4 @@
-"""Questions about ports and addresses of this machine. Answers are facts of the moment, nothing is ever touched."""
+"""Questions about ports of this machine. Answers are facts of the moment, nothing is ever touched."""
 
 import contextlib
 import errno
@@ -7,8 +7,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-import httpx
 import psutil
 
 from mcp_e2e.model.jobs import ProcessIdentity
@@ -22,32 +20,6 @@ class PortOwner:
     pid: int
     name: str
     cmdline: tuple[str, ...]
-
-
-async def tcp_open(host: str, port: int, timeout: float) -> bool:
-    """Whether something accepts connections there within ``timeout`` seconds."""
-    try:
-        with anyio.fail_after(timeout):
-            await (await anyio.connect_tcp(host, port)).aclose()
-    except (OSError, TimeoutError):
-        return False
-    return True
-
-
-async def http_status(url: str, timeout: float) -> int | None:
-    """The status of a GET, without its body, proxies or redirects; None when no answer came within ``timeout``.
-
-    Certificates are not checked: the question is whether our own service answers, and it may sign for itself.
-    """
-    try:
-        with anyio.fail_after(timeout):
-            async with (
-                httpx.AsyncClient(trust_env=False, verify=False, timeout=timeout) as client,
-                client.stream("GET", url) as response,
-            ):
-                return response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError):
-        return None
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from mcp_e2e.model.services import Session, SessionState
 from mcp_e2e.process import output
 from mcp_e2e.usecases.workplace import Workplace
 
-HEAD_BYTES, TAIL_BYTES = 2048, 6144
+TAIL_BYTES = 6144
 SHORT_TAIL = 2048
 _TELLING = frozenset({SessionState.STARTING, SessionState.FAILED, SessionState.DEGRADED})
 

@@ -38,7 +38,6 @@ def image(width: int = 512, height: int = 512, *, blank: bool = False) -> Collec
         ("timeout", None, 9, Verdict.TIMED_OUT, "timeout"),
         ("timeout", 0, None, Verdict.TIMED_OUT, "timeout"),
         ("stopped", None, 15, Verdict.CANCELLED, "cancelled"),
-        ("exec_failed", None, None, Verdict.ERRORED, "execution_error"),
     ],
 )
 def test_a_command_is_judged_by_how_it_ended(

@@ -8,8 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.errors import ConfigError, PortTaken, ServiceUnavailable, UsageError
-from mcp_e2e.process.probes import http_status
+from mcp_e2e.model.work import Ready
 from tests.usecases.conftest import Servers
 
 
@@ -111,7 +112,7 @@ async def test_an_attached_service_is_used_and_never_stopped(server: Servers, pr
         assert (attached.state, attached.pid) == ("ready", None)
         let_go = await app.sessions.stop(app.caller, service="other")
         assert "let go" in let_go.stage
-        assert await http_status(str(owned.url), 5) == 200
+        assert (await ADAPTERS["command"].look(str(owned.url), Ready(http="/"))).answering
 
 
 async def test_wrong_service_configuration_is_one_clear_error(server: Servers, project: Path) -> None:
