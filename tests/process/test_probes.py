@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mcp_e2e.process.identity import own_identity
-from mcp_e2e.process.probes import free_port, http_status, owns_port, port_is_free, port_owner, tcp_open
+from mcp_e2e.process.probes import free_port, owns_port, port_is_free, port_owner
 from mcp_e2e.process.sandbox import Sandbox, level
 
 SERVER = """
@@ -22,13 +22,10 @@ server.serve_forever()
 """
 
 
-async def test_a_port_of_a_job_answers_and_belongs_to_its_tree(room):
-    """The status of a server behind a shell, its owner, and that nobody else owns its port."""
+async def test_a_port_of_a_job_belongs_to_its_tree(room):
+    """Behind a shell too, and to nobody else."""
     job = await room.service("sh", "-c", '"$0" -c "$1"; true', sys.executable, SERVER)
     port = int(await room.line(job))
-    assert await tcp_open("127.0.0.1", port, 5)
-    assert await http_status(f"http://127.0.0.1:{port}/ok", 5) == 204
-    assert await http_status(f"http://127.0.0.1:{port}/", 5) == 500
     assert not port_is_free(port)
     assert owns_port(job.process, port)
     assert owns_port(job.keeper, port)
@@ -38,22 +35,17 @@ async def test_a_port_of_a_job_answers_and_belongs_to_its_tree(room):
     assert SERVER in owner.cmdline
 
 
-async def test_a_port_nobody_listens_on():
-    """Refused connections and silence are answers, not errors."""
+def test_a_port_nobody_listens_on():
+    """Free, and owned by nobody."""
     port = free_port()
     assert port_is_free(port)
     assert port_owner(port) is None
-    assert not await tcp_open("127.0.0.1", port, 5)
-    assert await http_status(f"http://127.0.0.1:{port}/", 5) is None
-    assert await http_status("not a url", 1) is None
 
 
-async def test_a_server_that_accepts_and_never_answers_costs_only_the_timeout():
-    """A hung service looks like none."""
+def test_a_server_that_never_answers_owns_its_port_all_the_same():
+    """A hung service is in the way like any other."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert await tcp_open("127.0.0.1", port, 5)
-        assert await http_status(f"http://127.0.0.1:{port}/", 0.1) is None
         assert port_owner(port).pid == os.getpid()
         assert owns_port(own_identity(), port)
 
