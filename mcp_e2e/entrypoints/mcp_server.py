@@ -30,8 +30,8 @@ Order: plan_run, then run_test and checkpoint per slot, then report. Every reply
 conversation or lost context: status.
 running, starting, queued are no failures. Repeat the same call: it joins the same work and hands over the verdict. \
 Never start that work elsewhere.
-A failed test is a normal reply. Read failure and evidence, change something, run it again. One retry on unchanged \
-files is free, the next is refused. The server's verdict stands; you cannot record success over it.
+A failed test is a normal reply. Read failure and evidence, change something, run it again. The server's verdict \
+stands; you cannot record success over it.
 Do not restart a healthy service. To load changed service code: stop_session, then start_session.
 Three red tests in a row stop all work for every agent here until a person clears it. Then other arguments, tools, \
 shells or waiting do not help: tell the user the sentence in the refusal and stop. For a suite that may be broken \
