@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import psutil
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, Implementation
+
+from tests.leftovers import end_leftovers
 
 SERVICE = """
 import http.server, sys
@@ -85,20 +86,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     config += "".join(BREAKS.format(n=n, python=python) for n in (1, 2, 3))
     (folder / "mcp-e2e.toml").write_text(config)
     yield folder
-    left = [process for process in psutil.process_iter() if _belongs(process, folder)]
-    _, alive = psutil.wait_procs(left, timeout=5)
-    for process in alive:
-        process.kill()
-    assert alive == [], "a test has to end what it started"
-
-
-def _belongs(process: psutil.Process, folder: Path) -> bool:
-    """Started by us for this project: its folder stands in the command line or is where it works."""
-    try:
-        words = [*process.cmdline(), process.cwd()]
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-    return any(str(folder) in word for word in words) and process.pid != os.getpid()
+    end_leftovers(folder)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from mcp_e2e.bootstrap import App, Options, open_app
 from mcp_e2e.errors import ConfigError
+from tests.leftovers import end_leftovers
 
 SERVICE = """
 import http.server, os, sys
@@ -46,11 +47,12 @@ Servers = Callable[..., AbstractAsyncContextManager[App]]
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A folder with ``mcp-e2e.toml`` and its service."""
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A folder with ``mcp-e2e.toml`` and its service; nothing of it runs on after the test."""
     (tmp_path / "service.py").write_text(SERVICE)
     (tmp_path / "mcp-e2e.toml").write_text(CONFIG.format(python=sys.executable))
-    return tmp_path
+    yield tmp_path
+    end_leftovers(tmp_path)
 
 
 @pytest.fixture
