@@ -5,12 +5,20 @@ from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.runs import Attempt, AttemptState, Run, Slot, Verdict
 from mcp_e2e.model.services import SessionState
 
-STOPPED = "The breaker is open: stop, call report, and tell the user that a person has to look at it (mcp-e2e status)."
+STOPPED = "The breaker is open: stop, and tell the user that a person has to look at it (mcp-e2e status)."
 
 REPORTED = "The run is over: tell the user what it showed. plan_run begins another."
 
 
-def after_session(state: SessionState, service: str) -> str:
+def after_report(run: Run, breaker: Breaker) -> str:
+    if breaker.state is BreakerState.OPEN:
+        return STOPPED
+    return after_plan(run, breaker) if run.state == "active" else REPORTED
+
+
+def after_session(state: SessionState, service: str, breaker: Breaker) -> str:
+    if breaker.state is BreakerState.OPEN:
+        return STOPPED
     match state:
         case SessionState.READY:
             return "Ready. Call plan_run, or run_test for the test that is due."
@@ -25,6 +33,8 @@ def after_session(state: SessionState, service: str) -> str:
 
 
 def without_run(breaker: Breaker) -> str:
+    if breaker.state is BreakerState.HALF_OPEN:
+        return f"One test may run to show whether the cause is gone: run_test with its name.{_warning(breaker)}"
     return STOPPED if breaker.state is BreakerState.OPEN else "Call plan_run, or run_test with the name of one test."
 
 
@@ -66,7 +76,7 @@ def after_attempt(run: Run, slot: Slot, attempt: Attempt, breaker: Breaker) -> s
 
 def _still_open(attempt: Attempt) -> str:
     what = {
-        AttemptState.QUEUED: "Queued behind another test",
+        AttemptState.QUEUED: "Waiting for its turn",
         AttemptState.STARTING: "The service is starting",
     }.get(attempt.state, "Still running")
     return f"{what}, which is no failure: repeat the same run_test call; it joins this attempt."

@@ -34,8 +34,11 @@ def facts(window: Window, ruling: Ruling, *, status_line: str) -> dict[str, Any]
 
 def message(window: Window, call: Call, ruling: Ruling) -> str:
     """The refusal in one sentence."""
-    why = _PROBING if window.breaker.state is BreakerState.HALF_OPEN else law_of(ruling.rule or "R1")
-    return f"{call.tool} was not run: {why}"
+    breaker = window.breaker
+    if breaker.state is BreakerState.HALF_OPEN:
+        return f"{call.tool} was not run. {_PROBING}"
+    count = f"{breaker.consecutive} red tests in a row opened the breaker (incident {breaker.incident})"
+    return f"{call.tool} was not run: {count}. {law_of(ruling.rule or 'R1')}"
 
 
 def text(window: Window, call: Call, ruling: Ruling, *, status_line: str) -> str:

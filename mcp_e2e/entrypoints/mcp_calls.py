@@ -60,7 +60,8 @@ def failed(name: str, error: E2EError, position: Mapping[str, Any] | None = None
     """An anticipated failure or a refusal as the result of tool ``name``; ``position`` is ``{"position": …}``."""
     facts = {"next_step": error.advice} | error.facts | dict(position or {})
     if isinstance(error, Refused):
-        said = {"refused": True, "message": error.message} | _fitting(name, facts) | {"code": error.code}
+        head = {"refused": True, "message": error.message, "remedy": error.advice}
+        said = head | _fitting(name, facts) | {"code": error.code}
         return _result(clip(said), error.text, is_error=True)
     if error.advice == UsageError.remedy and name in TOOLS:
         facts.setdefault("example", example(TOOLS[name]))

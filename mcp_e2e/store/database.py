@@ -20,6 +20,7 @@ from mcp_e2e.store.migrations import migrate
 
 T = TypeVar("T")
 BUSY_S = 10.0
+WAL_RETRY_S = 0.02
 
 
 class Database:
@@ -87,13 +88,26 @@ async def _prepare(database: Database) -> None:
     connection = database._connection  # noqa: SLF001
     try:
         await connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
-        await connection.execute("PRAGMA journal_mode = WAL")
+        await _into_wal(connection)
         await connection.execute("PRAGMA synchronous = NORMAL")
         await connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         raise _explained(error, database.path) from error
     connection.row_factory = sqlite3.Row
     await database.run(migrate)
+
+
+async def _into_wal(connection: aiosqlite.Connection) -> None:
+    """Several processes may open a new file at once, and for this one step SQLite does not wait by itself."""
+    give_up = anyio.current_time() + BUSY_S
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or anyio.current_time() > give_up:
+                raise
+            await anyio.sleep(WAL_RETRY_S)
 
 
 def _explained(error: sqlite3.Error, path: Path) -> StoreError:

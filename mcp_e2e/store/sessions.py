@@ -28,6 +28,12 @@ def get(con: sqlite3.Connection, service: str) -> SessionRow | None:
     return SessionRow(**{**dict(row), "outputs": Path(row["outputs"])}) if row else None
 
 
+def unstopped(con: sqlite3.Connection) -> list[str]:
+    """Services whose session nobody has stopped."""
+    rows = con.execute("SELECT service FROM sessions WHERE stopped_at IS NULL ORDER BY started_at").fetchall()
+    return [row["service"] for row in rows]
+
+
 def put(con: sqlite3.Connection, session: SessionRow) -> None:
     """Store a session that is about to start, in place of an earlier one of the same service."""
     con.execute(

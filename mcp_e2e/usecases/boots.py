@@ -8,9 +8,8 @@ import anyio.to_thread
 
 from mcp_e2e.adapters.spec import missing_program, ready_rule, service_spec
 from mcp_e2e.contracts import Progress
-from mcp_e2e.errors import PortTaken, ServiceUnavailable, Unsupported
+from mcp_e2e.errors import PortTaken, SetupError, Unsupported
 from mcp_e2e.model.jobs import Job, JobSpec
-from mcp_e2e.model.runs import Caller
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
@@ -31,34 +30,34 @@ class Boots:
         self._sights = sights
 
     @asynccontextmanager
-    async def alone(self, caller: Caller, name: str) -> AsyncIterator[None]:
+    async def alone(self, by: str, name: str) -> AsyncIterator[None]:
         """Only one process at a time starts or stops a service. Raises LockHeld after ``LOCK_S``."""
         lock = locks.FileLock(self._place.layout.locks / f"session-{name}.lock")
-        await lock.acquire(LOCK_S, holder=caller.shown)
+        await lock.acquire(LOCK_S, holder=by)
         try:
             yield
         finally:
             lock.release()
 
-    async def ensure(self, caller: Caller, name: str, wanted: Callable[[], Awaitable[bool]] | None = None) -> None:
-        """Start the service unless its session lives, or nobody wants it any more when its turn has come.
+    async def ensure(self, by: str, name: str, wanted: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Start the service for ``by`` unless its session lives, or nobody wants it any more when its turn has come.
 
         Raises:
             PortTaken: a stranger listens on its port.
-            LaunchError, ServiceUnavailable: it could not be started.
+            LaunchError, SetupError: it could not be started.
         """
         _, config = self._sights.config(name)
         if config.attached:
             return
-        async with self.alone(caller, name):
+        async with self.alone(by, name):
             row = await self._place.run(lambda con: sessions.get(con, name))
             job = self._sights.job(row)
             if (job is not None and job.live) or (wanted is not None and not await wanted()):
                 return
-            await self._launch(caller, name, config, row, job)
+            await self._launch(by, name, config, row, job)
 
     async def _launch(
-        self, caller: Caller, name: str, config: ServiceConfig, row: SessionRow | None, last: Job | None
+        self, by: str, name: str, config: ServiceConfig, row: SessionRow | None, last: Job | None
     ) -> None:
         loaded = self._place.settings()
         env = expand(config.env, loaded.environment(self._place.environ))
@@ -69,14 +68,14 @@ class Boots:
         outputs = self._place.layout.outputs / name
         spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
         if problem := missing_program(spec.argv, cwd, full.get("PATH")):
-            raise ServiceUnavailable(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
+            raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
         outputs.mkdir(parents=True, exist_ok=True)
         first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
         now = self._place.now()
-        new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, caller.shown)
+        new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(
-            lambda con: sessions.add_job(con, job_id, f"service {name}", " ".join(spec.argv)[:200], caller.shown, now)
+            lambda con: sessions.add_job(con, job_id, f"service {name}", " ".join(spec.argv)[:200], by, now)
         )
         await jobs.launch(self._place.layout.jobs, _job(spec, job_id, full, first))
 

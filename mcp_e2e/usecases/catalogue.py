@@ -69,7 +69,9 @@ class Catalogue:
     def _problems(self, test: TestConfig) -> list[str]:
         loaded = self.loaded()
         environ = loaded.environment(self._place.environ)
-        problems = [f"${{{name}}} is not set in the environment or .env" for name in unset_names(test.env, environ)]
+        problems = [
+            f"${{{name}}} is not set: set it in the environment or .env" for name in unset_names(test.env, environ)
+        ]
         if test.workflow is not None:
             problems += self._workflow_problems(test)
         if test.command is not None and not loaded.folder(test.cwd).is_dir():
@@ -97,7 +99,7 @@ class Catalogue:
         try:
             self._graph(test)
         except (SetupError, ConfigError) as error:
-            return [f"{error.message} {error.advice}"]
+            return [error.message if error.advice == SetupError.remedy else f"{error.message} {error.advice}"]
         return []
 
     def _graph(self, test: TestConfig) -> workflow.Graph:

@@ -153,7 +153,9 @@ class Execs:
         lately = [job for job in found if job.live or (job.exit and now - job.exit.ended_at < ENDED_SHOWN_S)]
         lines = [job_line(job, index, now) for job in sorted(lately, key=lambda job: (not job.live, -job.created_at))]
         live = sum(job.live for job in found)
-        return JobAnswer(jobs=lines[:MOST_JOBS], next_step=f"{live} still run. Give an id to wait, output or cancel.")
+        return JobAnswer(
+            jobs=lines[:MOST_JOBS], next_step=f"Still running: {live}. Give an id to wait, output or cancel."
+        )
 
     async def _find(self, name: str) -> Job:
         """A job by its own id, or the latest of a service."""
@@ -206,7 +208,9 @@ class Execs:
             offset=at if at is not None and at >= 0 else None,
             next_offset=following,
             lines=lines,
-            next_step=f"offset={following} reads on." if job.live else "It has ended; this is its output.",
+            next_step=f"Still running: job(action='wait', id='{job.id}') waits for it; offset={following} reads on."
+            if job.live
+            else "It has ended; this is its output.",
         )
         return self._place.masked(answer)
 
@@ -222,6 +226,9 @@ def _text(stream: Stream | None) -> str | None:
 
 def _after_exec(job: Job) -> str:
     record = job.exit
+    if record is not None and record.strays and record.exit_code == 0:
+        left = f"{record.strays} process{'es' if record.strays > 1 else ''}"
+        return f"Done; {left} it left behind ended with it. For background work use wait_seconds=0."
     if record is None or record.reason == "exited":
         return "Done." if record and record.exit_code == 0 else "It failed: read stderr, or the whole output in log."
     return {

@@ -127,7 +127,7 @@ class Execution:
             return None
         name = attempt.service
         await self._place.run(lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING))
-        await self._boots.ensure(self._place.identified(self._place.caller), name, watch.wanted)
+        await self._boots.ensure(attempt.by, name, watch.wanted)
         session = await self._boots.wait_ready(name, BOOT_LOOK_S)
         silent_since = anyio.current_time()
         while session.state in {SessionState.STARTING, SessionState.DEGRADED}:

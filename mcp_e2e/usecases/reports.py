@@ -62,7 +62,7 @@ class Reports:
                 left_out=len(lines) - MOST_TESTS if len(lines) > MOST_TESTS else None,
                 files=files,
                 position=self._runs.position(chosen, breaker),
-                next_step=next_step.after_plan(chosen, breaker) if chosen.state == "active" else next_step.REPORTED,
+                next_step=next_step.after_report(chosen, breaker),
             )
 
     async def _choose(self, run: str | None) -> Run:

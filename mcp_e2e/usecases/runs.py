@@ -75,6 +75,12 @@ class Runs:
 
     def _drop(self, con: Connection, reason: str) -> Run | None:
         run = runs.active(con)
+        busy = next((each for slot in run.slots for each in slot.attempts if each.open), None) if run else None
+        if busy is not None:
+            raise UsageError(
+                f"attempt {busy.id} of {busy.test} ({busy.by}) still runs, so its run cannot be dropped",
+                remedy=f"Wait for it with run_test, or end it with job(action='cancel', id='{busy.id}').",
+            )
         if run is not None:
             now = self._place.now()
             runs.end(con, run.id, "dropped", now, reason)

@@ -8,7 +8,7 @@ import anyio
 
 from mcp_e2e.contracts import Progress
 from mcp_e2e.decisions import next_step
-from mcp_e2e.errors import ServiceInUse
+from mcp_e2e.errors import ConfigError, ServiceInUse
 from mcp_e2e.model.answers import SessionAnswer
 from mcp_e2e.model.runs import Attempt, AttemptState, Caller
 from mcp_e2e.model.services import Session
@@ -50,7 +50,7 @@ class Sessions:
         """Start the service, or join it, and wait until it is ready, failed, or the time is up."""
         async with self._gate.enter(caller, "start_session", {"service": service}) as passage:
             name, _ = self._sights.config(service)
-            await self._boots.ensure(self._place.identified(caller), name)
+            await self._boots.ensure(caller.shown, name)
             session = await self._boots.wait_ready(name, wait_seconds, progress)
             passage.outcome = session.state.value
         return await self._answer(session)
@@ -65,7 +65,7 @@ class Sessions:
             **facts,
             eta_s=round(max(0.0, usual - facts["elapsed_s"]), 1) if usual is not None else None,
             carried_over=carried,
-            next_step=next_step.after_session(session.state, session.service),
+            next_step=next_step.after_session(session.state, session.service, breaker),
         )
 
     async def stop(self, caller: Caller, *, service: str | None = None) -> SessionAnswer:
@@ -90,7 +90,13 @@ class Sessions:
         return await self._answer(session)
 
     async def _row(self, service: str | None) -> SessionRow | None:
-        name = service if service is not None else self._sights.config(None)[0]
+        try:
+            name = service if service is not None else self._sights.config(None)[0]
+        except ConfigError:  # which one is meant is clear where only one runs
+            running = await self._place.run(sessions.unstopped)
+            if len(running) != 1:
+                raise
+            name = running[0]
         return await self._place.run(lambda con: sessions.get(con, name))
 
     async def _free(self, caller: Caller, name: str) -> None:
@@ -111,7 +117,7 @@ class Sessions:
             raise ServiceInUse(f"{attempt.test} of {attempt.by} runs on {attempt.service}", attempt=attempt.id)
 
     async def _end(self, caller: Caller, name: str) -> None:
-        async with self._boots.alone(caller, name):
+        async with self._boots.alone(caller.shown, name):
             for each in await self._on(name):  # begun since: it has the service or waits for us to let go of the lock
                 if each.state is not AttemptState.QUEUED:
                     self._respect(caller, each)

@@ -1,12 +1,14 @@
 """How a service is now: the keeper's facts and one look at its address, put together."""
 
+from contextlib import suppress
+
 import anyio
 import anyio.to_thread
 
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.adapters.spec import ready_rule, service_spec
 from mcp_e2e.decisions.lifecycle import state_of
-from mcp_e2e.errors import NotFound, UsageError
+from mcp_e2e.errors import ConfigError, NotFound, UsageError
 from mcp_e2e.model.jobs import Job, JobState
 from mcp_e2e.model.services import Health, Session, SessionState
 from mcp_e2e.process import identity, jobs, probes
@@ -88,8 +90,9 @@ class Sights:
 
     async def after_stop(self, name: str) -> Session:
         """As ``look``, also for a service that is not configured any more."""
-        if name in self._place.settings().settings.services:
-            return await self.look(name)
+        with suppress(ConfigError):  # it is stopped all the same
+            if name in self._place.settings().settings.services:
+                return await self.look(name)
         row = await self._place.run(lambda con: sessions.get(con, name))
         return Session(name, "command", SessionState.STOPPED, "not running", row.first_generation if row else 0)
 

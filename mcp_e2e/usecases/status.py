@@ -18,7 +18,7 @@ from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.workplace import Workplace
 
-NO_CONFIG = "Correct the configuration as config_error says; it is read again at the next call."
+NO_CONFIG = "Correct the configuration as its error says; it is read again at the next call."
 
 
 class Status:

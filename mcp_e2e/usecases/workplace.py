@@ -93,7 +93,7 @@ class Workplace:
         """
         async with self._opening:
             if self._opened is None:
-                layout = Layout(self.settings().state_dir)
+                layout = Layout(self._state_dir())
                 layout.create()
                 database = await self._stack.enter_async_context(open_database(layout.database))
                 lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
@@ -102,6 +102,15 @@ class Workplace:
                 self._opened = Opened(layout, database, lease)
                 self._keep(await database.run(breakers.load))
             return self._opened
+
+    def _state_dir(self) -> Path:
+        try:
+            return self.settings().state_dir
+        except ConfigError:  # what ran can still be looked at, recorded and stopped
+            known = self.source.known_state_dir()
+            if known is None:
+                raise
+            return known
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """One transaction (see ``Database.run``), opening the database first when needed."""

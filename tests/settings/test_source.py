@@ -69,7 +69,7 @@ def test_without_a_file_there_are_defaults_until_one_appears(project) -> None:
     loaded = answers.current()
 
     assert loaded.file is None
-    with pytest.raises(ConfigError, match=r"no mcp-e2e.toml in .*init"):
+    with pytest.raises(ConfigError, match=r"no mcp-e2e.toml in .*config schema"):
         loaded.needs_file()
 
     file = project.write("")

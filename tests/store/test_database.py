@@ -46,6 +46,19 @@ async def test_eight_processes_may_open_a_new_database_at_once(tmp_path: Path) -
     assert count(path) == 8 * 25
 
 
+async def test_many_connections_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
+    """Switching to WAL does not wait for the others by itself; the room does."""
+
+    async def open_one(path: Path) -> None:
+        async with open_database(path) as database:
+            await database.run(lambda con: con.execute("SELECT 1").fetchone())
+
+    for n in range(15):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(6):
+                tasks.start_soon(open_one, tmp_path / f"state{n}.db")
+
+
 async def test_a_cancelled_caller_leaves_a_transaction_whole(tmp_path: Path) -> None:
     """Both rows or none, and the connection goes on working."""
     path = tmp_path / "state.db"

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.errors import Refused, ServiceUnavailable, SetupError
+from mcp_e2e.errors import ConfigError, Refused, ServiceUnavailable, SetupError, UsageError
 from mcp_e2e.model.answers import AttemptAnswer
 from mcp_e2e.store import attempts
 from tests.usecases.conftest import Servers
@@ -223,3 +223,40 @@ async def test_one_client_skips_no_slot_of_another(server: Servers) -> None:
         )
 
     assert all(row["tried"] == row["planned"] for row in rows)
+
+
+async def test_a_run_is_not_dropped_under_a_running_attempt(server: Servers, project: Path) -> None:
+    """Its verdict would reach nobody, and its work would be begun a second time."""
+    async with server() as app:
+        await app.runs.plan(app.caller, tests=["slow"])
+        begun = await app.attempts.run(app.caller, test="slow", wait_seconds=0.5)
+        with pytest.raises(UsageError, match=begun.attempt):
+            await app.runs.plan(app.caller, tests=["green"], new=True, reason="other")
+        with pytest.raises(UsageError, match=begun.attempt):
+            await app.runs.drop(app.caller, reason="other")
+        (project / "go").touch()
+        assert (await ended(app, "slow")).attempt == begun.attempt
+
+
+async def test_a_new_server_sees_and_stops_what_runs_under_a_broken_file(server: Servers, project: Path) -> None:
+    """status, report, job, checkpoint and stop_session need no configuration."""
+    async with server(stops=False) as app:
+        session = await app.sessions.start(app.caller)
+        await app.runs.plan(app.caller, tests=["green"])
+        await app.attempts.run(app.caller)
+    with (project / "mcp-e2e.toml").open("a") as config:
+        config.write("\n[oops\n")
+    async with server(client="cursor", stops=False) as app:
+        status = await app.status.show(app.caller)
+        assert status.config_error is not None
+        assert status.breaker is not None
+        assert [line.state for line in status.jobs] == ["running"]
+        assert (await app.runs.checkpoint(app.caller, result="success")).result == "success"
+        assert (await app.reports.show(app.caller)).overall == "passed"
+        with pytest.raises(ConfigError):
+            await app.attempts.run(app.caller, test="green")
+        stopped = await app.sessions.stop(app.caller)
+        assert (stopped.service, stopped.state) == ("api", "stopped")
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(session.pid or 0, 0)

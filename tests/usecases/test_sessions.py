@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from mcp_e2e.adapters import ADAPTERS
-from mcp_e2e.errors import ConfigError, PortTaken, ServiceUnavailable, UsageError
+from mcp_e2e.errors import ConfigError, PortTaken, SetupError, UsageError
 from mcp_e2e.model.work import Ready
 from tests.usecases.conftest import Servers
 
@@ -123,7 +123,7 @@ async def test_wrong_service_configuration_is_one_clear_error(server: Servers, p
             '[services.unset]\nkind = "command"\ncommand = ["true"]\nenv = { KEY = "${NOT_SET_ANYWHERE}" }\n'
         )
     async with server(stops=False) as app:
-        with pytest.raises(ServiceUnavailable, match="no-such-program-here"):
+        with pytest.raises(SetupError, match="no-such-program-here"):
             await app.sessions.start(app.caller, service="gone")
         with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
             await app.sessions.start(app.caller, service="unset")
