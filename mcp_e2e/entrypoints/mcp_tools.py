@@ -146,8 +146,8 @@ _TABLE = (
         "safe_exec",
         "Run a command safely",
         "Run a command that is slow, may hang, or must survive your terminal and this server: own process tree, no "
-        "stdin, output capped, whole log on disk. Each call starts it anew; to follow one that runs, use job. Not "
-        "for starting the service, not for a test that was refused.",
+        "stdin, output capped, log on disk up to 64 MiB. Each call starts it anew; to follow one that runs, use job. "
+        "Not for starting the service, not for a test that was refused.",
         given.SafeExec,
         answers.ExecAnswer,
         _hints(destroys=True, world=True),

@@ -7,7 +7,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_e2e.decisions import verdict
-from mcp_e2e.errors import LaunchError, NotFound, ServiceUnavailable, SetupError
+from mcp_e2e.errors import LaunchError, NotFound, ServiceUnavailable, SetupError, Unsupported
 from mcp_e2e.executors import artifacts
 from mcp_e2e.executors.orders import CommandWork, Outcome, Watch
 from mcp_e2e.model.jobs import Job, JobSpec, JobState
@@ -29,7 +29,7 @@ async def start_command(work: CommandWork, spec: JobSpec, watch: Watch) -> None:
     await watch.submitted()
     try:
         await jobs.launch(work.jobs_dir, spec)
-    except LaunchError as error:
+    except (LaunchError, Unsupported) as error:
         raise SetupError(f"{work.test}: {error.message}") from error
 
 

@@ -190,9 +190,9 @@ class Execution:
             now=self._place.now(),
         )
         again = await self._place.run(settle)
-        await self._place.keep_incident()
-        if again is not None:
+        if again is not None:  # first: what is stored under our lease nobody else would carry
             self.spawn(again)
+        await self._place.keep_incident()
 
 
 def _unavailable(session: Session) -> ServiceUnavailable:

@@ -34,7 +34,7 @@ SIGNALLED = 128
 def exec_(said: Said, words: tuple[str, ...], cwd: str | None, timeout: float | None, detach: bool) -> Outcome:
     """Run a command in a process tree of its own.
 
-    It can neither kill the service nor die with this terminal.
+    It is ended as a whole, apart from the service, and does not die with this terminal.
 
     One word with spaces is a line for the shell, several words are a program and its arguments. Both of its streams
     come on stdout. Ends with the command's own exit status, 128 + n after signal n, 125 when it could not be run, 7

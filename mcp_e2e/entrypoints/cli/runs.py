@@ -105,7 +105,7 @@ def _report(said: Said, run: str | None, shape: str) -> Outcome:
 @click.option("--reason", required=True, help="Why; stands in the run's record.")
 @click.pass_obj
 def reset(said: Said, reason: str) -> Outcome:
-    """Drop the unfinished run; what was recorded stays in its report. Clears no count and no breaker."""
+    """Drop the unfinished run; its report stays. Clears no count and no breaker."""
 
     async def work(app: App) -> Outcome:
         return Outcome((await app.runs.drop(app.caller, reason=reason)).shown())
