@@ -26,6 +26,7 @@ from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.status import Status
 from mcp_e2e.usecases.views import Views
 from mcp_e2e.usecases.workplace import Workplace
+from mcp_e2e.usecases.worlds import Worlds
 
 SETTLE_S = 2.0
 log = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ class App:
     """The use-cases of one process."""
 
     def __init__(self, place: Workplace) -> None:
-        gate = Gate(place)
+        worlds = Worlds(place)
+        gate = Gate(place, worlds)
         sights = Sights(place)
         catalogue = Catalogue(place)
         self._place = place
+        self.misused = gate.misused
         boots = Boots(place, sights)
-        self._execution = Execution(place, boots, sights, catalogue)
+        self._execution = Execution(place, boots, sights, catalogue, worlds)
         self.sessions = Sessions(place, gate, sights, boots, self._execution.take_over)
         self.runs = Runs(place, gate, catalogue)
         self.attempts = Attempts(place, gate, catalogue, self.runs, self._execution)

@@ -5,30 +5,34 @@ Laws:
 - a pass before that empties the count; lost, skipped and cancelled attempts change nothing;
 - only a person's ``reset`` leaves ``open``; neither time nor restart nor checkpoint does;
 - after a reset one probe at a time may run: a pass closes, a red opens again, anything else gives the permit back;
-- the limit in force is the one stored at the first counted red.
+- the limits in force are those stored at the first counted red, or at the opening.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_e2e.model.calls import Breaker, BreakerState, Red
+from mcp_e2e.model.calls import Breaker, BreakerState, Limits, Red
 from mcp_e2e.model.runs import RED, Verdict
 
-
-def limit_in_force(breaker: Breaker, configured: int) -> int:
-    """Reds that open the breaker: the stored limit while any is counted, else what is configured."""
-    return breaker.limit if breaker.limit is not None else configured
+PERSON = "a person"
+"""``opened_by`` of a breaker that nobody's failures opened: a person has locked it."""
 
 
-def failures_left(breaker: Breaker, configured: int) -> int:
+def limits_in_force(breaker: Breaker, configured: Limits) -> Limits:
+    """What was stored while reds are counted or the breaker is open, else what is configured."""
+    return breaker.limits or configured
+
+
+def failures_left(breaker: Breaker, configured: Limits) -> int:
     """Reds until it opens; 0 while open."""
     if breaker.state is BreakerState.OPEN:
         return 0
     if breaker.state is BreakerState.HALF_OPEN:
         return 1
-    return max(0, limit_in_force(breaker, configured) - breaker.consecutive)
+    return max(0, limits_in_force(breaker, configured).consecutive_failures - breaker.consecutive)
 
 
-def observe(breaker: Breaker, verdict: Verdict, red: Red, *, configured: int, incident: str) -> Breaker:
+def observe(breaker: Breaker, verdict: Verdict, red: Red, *, configured: Limits, incident: str) -> Breaker:
     """The breaker after one finished attempt, which ``red`` describes whatever its verdict.
 
     ``incident`` names the opening should this verdict cause one.
@@ -43,29 +47,42 @@ def observe(breaker: Breaker, verdict: Verdict, red: Red, *, configured: int, in
 def _passed(breaker: Breaker) -> Breaker:
     if breaker.state is BreakerState.OPEN:  # a test that was running when it opened: told, but no person has looked
         return breaker
-    if breaker == Breaker(generation=breaker.generation):
+    if not breaker.reds and breaker.state is BreakerState.CLOSED:
         return breaker
-    return Breaker(generation=breaker.generation + 1)
+    return Breaker(generation=breaker.generation + 1, cleared=breaker.cleared)
 
 
-def _failed(breaker: Breaker, red: Red, configured: int, incident: str) -> Breaker:
-    limit = limit_in_force(breaker, configured)
-    reds = (*breaker.reds, red)
-    counted = replace(breaker, limit=limit, reds=reds)
+def _failed(breaker: Breaker, red: Red, configured: Limits, incident: str) -> Breaker:
+    limits = limits_in_force(breaker, configured)
+    counted = replace(breaker, limits=limits, reds=(*breaker.reds, red))
     if breaker.state is BreakerState.OPEN:
         return counted
-    if breaker.state is BreakerState.CLOSED and len(reds) < limit:
+    if breaker.state is BreakerState.CLOSED and counted.consecutive < limits.consecutive_failures:
         return counted
+    probed = breaker.state is BreakerState.HALF_OPEN
+    opened = _opened(counted, "R1", red.at, (), incident)
+    return replace(opened, failed_probes=breaker.failed_probes + probed)
+
+
+def open_by(
+    breaker: Breaker, rule: str, at: float, evidence: Sequence[str], *, configured: Limits, incident: str
+) -> Breaker:
+    """Open for another reason than reds in a row; one that is open already stays as it is."""
+    if breaker.state is BreakerState.OPEN:
+        return breaker
+    limits = limits_in_force(breaker, configured)
+    return replace(_opened(breaker, rule, at, evidence, incident), limits=limits)
+
+
+def _opened(breaker: Breaker, rule: str, at: float, evidence: Sequence[str], incident: str) -> Breaker:
     return replace(
-        counted,
+        release_probe(breaker),
         state=BreakerState.OPEN,
         generation=breaker.generation + 1,
         incident=incident,
-        opened_at=red.at,
-        opened_by="R1",
-        probe_call=None,
-        probe_lease=None,
-        probe_attempt=None,
+        opened_at=at,
+        opened_by=rule,
+        evidence=tuple(evidence),
     )
 
 
@@ -88,6 +105,17 @@ def release_probe(breaker: Breaker) -> Breaker:
     return replace(breaker, probe_call=None, probe_lease=None, probe_attempt=None)
 
 
-def reset(breaker: Breaker) -> Breaker:
-    """What a person's reset leaves: half-open with no count. The incident's name stays until a probe has passed."""
-    return Breaker(state=BreakerState.HALF_OPEN, generation=breaker.generation + 1, incident=breaker.incident)
+def reset(breaker: Breaker, *, cleared: int) -> Breaker:
+    """What a person's reset leaves: an open breaker half-open, no count, and nothing up to call ``cleared`` in memory.
+
+    The incident's name stays until a probe has passed.
+    """
+    if breaker.state is BreakerState.CLOSED:
+        return Breaker(generation=breaker.generation + 1, cleared=cleared)
+    return Breaker(
+        state=BreakerState.HALF_OPEN,
+        generation=breaker.generation + 1,
+        incident=breaker.incident,
+        failed_probes=breaker.failed_probes,
+        cleared=cleared,
+    )

@@ -40,7 +40,8 @@ def without_run(breaker: Breaker) -> str:
 
 def _warning(breaker: Breaker) -> str:
     """Said one red before the breaker opens."""
-    last = breaker.limit is not None and breaker.limit - breaker.consecutive == 1 and breaker.consecutive > 0
+    limit = breaker.limits.consecutive_failures if breaker.limits else None
+    last = limit is not None and limit - breaker.consecutive == 1 and breaker.consecutive > 0
     near = breaker.state is BreakerState.HALF_OPEN or last
     return " One more red test stops all work here until a person has looked." if near else ""
 

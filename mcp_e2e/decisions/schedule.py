@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from mcp_e2e.decisions.breaker import failures_left
 from mcp_e2e.model.answers import Position
-from mcp_e2e.model.calls import Breaker
+from mcp_e2e.model.calls import Breaker, Limits
 from mcp_e2e.model.runs import Run, Slot, Verdict
 
 
@@ -48,12 +48,13 @@ def due(run: Run, test: str | None, number: int | None = None) -> Slot | None:
 
 
 def attempts_left(slot: Slot, allowed: int) -> int:
-    """Red attempts of the slot before a checkpoint is due."""
-    return max(0, allowed - sum(attempt.red for attempt in slot.attempts))
+    """Attempts of the slot on the files as they were at the last one, before something has to change."""
+    world = slot.last.world if slot.last else ""
+    return max(0, allowed - sum(attempt.red and attempt.world == world for attempt in slot.attempts))
 
 
-def position(run: Run, breaker: Breaker, *, limit: int, attempts_allowed: int) -> Position:
-    """Where the run stands, as every reply inside it says."""
+def position(run: Run, breaker: Breaker, limits: Limits) -> Position:
+    """Where the run stands, as every reply inside it says; ``limits`` are those in force."""
     current = run.current
     recorded = [slot.checkpoint for slot in run.slots if slot.checkpoint is not None]
     return Position(
@@ -64,8 +65,8 @@ def position(run: Run, breaker: Breaker, *, limit: int, attempts_allowed: int) -
         passed=sum(point.result == "success" for point in recorded),
         failed=sum(point.result == "failure" for point in recorded),
         consecutive_failures=breaker.consecutive,
-        failures_left=failures_left(breaker, limit),
-        attempts_left=attempts_left(current, attempts_allowed) if current else None,
+        failures_left=failures_left(breaker, limits),
+        attempts_left=attempts_left(current, limits.attempts) if current else None,
         breaker=breaker.state.value,
         current=slot_title(run, current) if current else None,
     )

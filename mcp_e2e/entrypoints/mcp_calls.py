@@ -10,11 +10,12 @@ from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 
+from mcp_e2e.entrypoints.mcp_arguments import Arguments
 from mcp_e2e.entrypoints.mcp_handlers import Visit
 from mcp_e2e.entrypoints.mcp_schemas import fits, output_schema
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp_tools import TOOLS, Tool
 from mcp_e2e.entrypoints.mcp_usage import example, find, parse
-from mcp_e2e.errors import E2EError, Refused, UsageError
+from mcp_e2e.errors import ConfigError, E2EError, Refused, StoreError, UsageError
 from mcp_e2e.formats.text import clip, plain
 
 logger = logging.getLogger(__name__)
@@ -36,18 +37,30 @@ async def call(name: str, arguments: Mapping[str, Any] | None, at: Visit) -> Cal
     """Do one tool call; never raises (cancellation aside)."""
     try:
         tool = find(name)
-        answer = await tool.run(at, parse(tool, arguments))
+        answer = await tool.run(at, await _parsed(tool, arguments, at))
     except E2EError as error:
-        return failed(name, error, await _position(at))
+        return failed(name, error, await position(at))
     except Exception:
         logger.exception("tool %s failed", name)
         return failed(name, E2EError(f"{name} failed inside the server; the log on its stderr says where."))
-    shown = clip(answer.shown() | (await _position(at) if answer.position is None else {}))
+    shown = clip(answer.shown() | (await position(at) if answer.position is None else {}))
     told = {key: value for key, value in shown.items() if key != "position"}
     return _result(shown, plain(told | {"position": shown.get("position")}))  # its own facts first
 
 
-async def _position(at: Visit) -> dict[str, Any]:
+async def _parsed(tool: Tool, arguments: Mapping[str, Any] | None, at: Visit) -> Arguments:
+    """The arguments. A wrong call is noted first, so that the same mistake is not made for ever."""
+    try:
+        return parse(tool, arguments)
+    except UsageError as error:
+        try:
+            await at.app.misused(at.caller, tool.name, arguments or {}, error)
+        except (ConfigError, StoreError):  # there is nowhere to note it: it is answered all the same
+            logger.debug("a wrong call of %s could not be noted", tool.name)
+        raise
+
+
+async def position(at: Visit) -> dict[str, Any]:
     """Where the run stands, for replies of tools that know nothing of it; empty outside a run."""
     try:
         here = await at.app.runs.here()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mcp import types
@@ -15,7 +16,8 @@ from mcp.server.lowlevel import Server
 from mcp_e2e import __version__
 from mcp_e2e.bootstrap import App, Options, open_app
 from mcp_e2e.entrypoints import mcp_prompts, mcp_resources
-from mcp_e2e.entrypoints.mcp_calls import call, patience
+from mcp_e2e.entrypoints.mcp_calls import patience
+from mcp_e2e.entrypoints.mcp_elicitation import Asking
 from mcp_e2e.entrypoints.mcp_handlers import Visit
 from mcp_e2e.entrypoints.mcp_progress import heartbeat
 from mcp_e2e.entrypoints.mcp_stdio import log_to_stderr, run_stdio
@@ -59,7 +61,9 @@ async def _list_tools(_: Context, __: Any) -> types.ListToolsResult:
     return types.ListToolsResult(tools=[tool.listed() for tool in TOOLS.values()])
 
 
-async def _call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+async def _call_tool(
+    asking: Asking, ctx: Context, params: types.CallToolRequestParams
+) -> types.CallToolResult | types.InputRequiredResult:
     caller = caller_of(ctx)
 
     async def send(value: float, message: str) -> None:
@@ -67,7 +71,7 @@ async def _call_tool(ctx: Context, params: types.CallToolRequestParams) -> types
 
     async with heartbeat(send, params.name) as progress:
         visit = Visit(ctx.lifespan_context, caller, patience(caller.name), progress)
-        return await call(params.name, params.arguments, visit)
+        return await asking.call(ctx, params, visit)
 
 
 async def _list_resources(_: Context, __: Any) -> types.ListResourcesResult:
@@ -100,7 +104,7 @@ def build_server(lifespan: Lifespan) -> Server[App]:
         cache_hints={"tools/list": _CACHED, "prompts/list": _CACHED, "resources/templates/list": _CACHED},
         lifespan=lifespan,
         on_list_tools=_list_tools,
-        on_call_tool=_call_tool,
+        on_call_tool=partial(_call_tool, Asking()),
         on_list_resources=_list_resources,
         on_list_resource_templates=_list_templates,
         on_read_resource=_read_resource,

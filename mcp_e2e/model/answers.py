@@ -36,6 +36,8 @@ class Position(Part):
 class Answer(Part):
     next_step: str
     position: Position | None = None
+    advice: str | None = None  # of the guard, before the next such call is refused
+    retry_after_s: float | None = None  # with the last answer given again: when to look anew
 
 
 class Device(Part):

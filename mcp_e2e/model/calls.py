@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 RulingKind = Literal["allow", "advise", "throttle", "refuse"]
+Fault = Literal["test", "infra", "misuse", "command"]
+"""Whose failure a call ended with: three ledgers that never mix, and commands, which count nowhere else."""
 
 
 class BreakerState(StrEnum):
@@ -27,16 +29,32 @@ class Red:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a person has configured. ``attempts``: reds of one test on one unchanged world before it is refused."""
+
+    consecutive_failures: int = 3
+    attempts: int = 2
+    enforce: bool = True
+    elicitation: bool = False
+
+
+@dataclass(frozen=True)
 class Breaker:
-    """The project's one breaker. ``limit`` is fixed at the first counted red; ``generation`` counts its transitions."""
+    """The project's one breaker. ``limits`` are fixed at the first counted red; ``generation`` counts its transitions.
+
+    ``cleared``: ledger id of the latest call before a person's reset; it and what came before count for no rule.
+    """
 
     state: BreakerState = BreakerState.CLOSED
     generation: int = 0
-    limit: int | None = None
+    limits: Limits | None = None
     reds: tuple[Red, ...] = ()
     incident: str | None = None
     opened_at: float | None = None
     opened_by: str | None = None
+    evidence: tuple[str, ...] = ()  # of an opening by another rule than R1
+    failed_probes: int = 0
+    cleared: int = 0
     probe_call: int | None = None  # ledger id of the call that holds the one permit of half_open
     probe_lease: str | None = None
     probe_attempt: str | None = None  # once that call has begun an attempt, the permit is the attempt's
@@ -48,7 +66,10 @@ class Breaker:
 
 @dataclass(frozen=True)
 class Call:
-    """A call before it runs. ``identity`` is what selects its work; labels, waits and time limits are no part of it."""
+    """A call before it runs. ``identity`` is what selects its work; labels, waits and time limits are no part of it.
+
+    ``subject``: the test of a run_test, the program of a command, else empty.
+    """
 
     tool: str
     identity: str
@@ -57,12 +78,18 @@ class Call:
     caller: str
     lease: str
     door: Literal["mcp", "cli"] = "mcp"
+    subject: str = ""
+    world: str = ""
     joins: bool = False  # it only waits for, or hands over, work that exists already
+    live: bool = False  # work is under way that its caller may be waiting for
+    free: bool = False  # it joins other work, or waits for live work at a calm pace: no rule counts it
+    planned: bool = False  # its verdict will be the first one of a planned slot
+    person: bool = False  # given by hand or by a script of a person, with no agent's marker around it
 
 
 @dataclass(frozen=True)
 class Ruling:
-    """What the guard says of a call, and why."""
+    """What the guard says of a call, and why. ``opens``: the breaker opens with it."""
 
     kind: RulingKind = "allow"
     rule: str | None = None
@@ -70,9 +97,30 @@ class Ruling:
     cleared_by: tuple[str, ...] = ()
     retry_after_s: float | None = None
     takes_probe: bool = False
+    opens: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a call showed, as far as rules compare it.
+
+    ``outcome``: ok pass fail error timeout skip cancelled denied, or ``running`` where work goes on after the reply.
+    ``shown``: equal for results that tell the same. ``signature``: equal for equal causes; None without evidence.
+    """
+
+    outcome: str
+    shown: str
+    fault: Fault | None = None
+    signature: str | None = None
+    free: bool = False  # the work goes on, and asking again joins it
+
+    @property
+    def told(self) -> bool:
+        """False for what did not run to its end: nobody knows what it would have told."""
+        return self.outcome not in {"skip", "cancelled", "denied"}
+
+
+@dataclass(frozen=True, slots=True)
 class PastCall:
     """A row of the ledger. ``outcome`` is None while it runs, or when the process that ran it died."""
 
@@ -80,11 +128,31 @@ class PastCall:
     at: float
     tool: str
     identity: str
-    caller: str
     ruling: RulingKind
-    rule: str | None
-    outcome: str | None
-    incident: str | None = None
+    rule: str | None = None
+    subject: str = ""
+    world: str = ""
+    outcome: str | None = None
+    ended_at: float | None = None
+    shown: str | None = None
+    fault: Fault | None = None
+    signature: str | None = None
+    seen: int = 0  # how often its result had been shown before on the same world
+    planned: bool = False
+    free: bool = False  # joined other work, or waited for live work at a calm pace
+
+    @property
+    def ran(self) -> bool:
+        return self.ruling in {"allow", "advise"}
+
+
+@dataclass(frozen=True)
+class RefusedCall:
+    """A refused call as an incident lists it."""
+
+    at: float
+    tool: str
+    caller: str
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -94,5 +162,6 @@ class Window:
 
     breaker: Breaker
     past: tuple[PastCall, ...] = ()
+    limits: Limits = Limits()
     probe_alive: bool = False  # the probe's attempt is open, or the process of its call lives
     refusals_in_incident: int = 0

@@ -14,6 +14,7 @@ class Caller:
     pid: int
     lease: str
     door: Literal["mcp", "cli"] = "mcp"
+    person: bool = False  # at the command line, with no agent's mark around it
 
     @property
     def shown(self) -> str:
@@ -91,6 +92,8 @@ class Attempt:
     carried: Mapping[str, Any] = field(default_factory=dict)  # what any process needs to go on with it
     delivered_at: float | None = None
     cancelled_by: str | None = None
+    call: int | None = None  # the ledger's call that began it and ends with its verdict
+    world: str = ""  # how the files stood when it was judged
 
     @property
     def open(self) -> bool:

@@ -10,10 +10,12 @@ from mcp_e2e.settings.faults import Key
 PREFIX = "MCP_E2E_"
 PARAM_PREFIX = "MCP_E2E_PARAM_"
 
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
 OVERRIDES: dict[str, tuple[Key, Callable[[str], Any]]] = {
     "MCP_E2E_STATE_DIR": (("project", "state_dir"), str),
     "MCP_E2E_RUN_MAX_ATTEMPTS_WITHOUT_CHECKPOINT": (("run", "max_attempts_without_checkpoint"), int),
     "MCP_E2E_BREAKER_CONSECUTIVE_FAILURES": (("breaker", "consecutive_failures"), int),
+    "MCP_E2E_BREAKER_ELICITATION": (("breaker", "elicitation"), lambda text: _FLAGS.get(text.lower(), text)),
     "MCP_E2E_GUARD_MODE": (("guard", "mode"), str),
     "MCP_E2E_EXEC_SANDBOX": (("exec", "sandbox"), str),
     "MCP_E2E_EXEC_TIMEOUT_S": (("exec", "timeout_s"), float),

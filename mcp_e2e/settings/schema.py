@@ -116,6 +116,10 @@ class BreakerConfig(Table):
     consecutive_failures: Annotated[int, Field(ge=1, le=10)] = Field(
         default=3, description="Red attempts in a row, edits between or not, that open the breaker."
     )
+    elicitation: bool = Field(
+        default=False,
+        description="true: the client may ask its user to clear an incident. Only where no program answers for people.",
+    )
 
 
 class GuardConfig(Table):

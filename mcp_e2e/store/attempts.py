@@ -14,7 +14,7 @@ from mcp_e2e.store import events
 def add(con: sqlite3.Connection, attempt: Attempt) -> None:
     con.execute(
         "INSERT INTO attempts (id, run, slot, n, test, work, params, service, timeout_s, lease, by, state, created_at,"
-        " job, prompt_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " job, prompt_id, call, world) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.id,
             attempt.run,
@@ -31,6 +31,8 @@ def add(con: sqlite3.Connection, attempt: Attempt) -> None:
             attempt.created_at,
             attempt.job,
             attempt.prompt_id,
+            attempt.call,
+            attempt.world,
         ),
     )
     events.record(con, "attempt.created", attempt.created_at, attempt.run, attempt=attempt.id, test=attempt.test)
@@ -64,6 +66,10 @@ def unfinished(con: sqlite3.Connection) -> list[Attempt]:
     """Open attempts, oldest first."""
     rows = con.execute("SELECT * FROM attempts WHERE state <> 'done' ORDER BY rowid").fetchall()
     return [_attempt(row) for row in rows]
+
+
+def any_open(con: sqlite3.Connection) -> bool:
+    return con.execute("SELECT 1 FROM attempts WHERE state <> 'done' LIMIT 1").fetchone() is not None
 
 
 def claim(con: sqlite3.Connection, attempt_id: str, dead: str, lease: str) -> bool:
@@ -176,6 +182,8 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         created_at=row["created_at"],
         job=row["job"],
         prompt_id=row["prompt_id"],
+        call=row["call"],
+        world=row["world"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         generation=row["generation"],

@@ -60,25 +60,26 @@ class Attempts:
         await self._execution.take_over()
         args = {"test": test, "params": dict(params) if params else None, "timeout_s": timeout_s}
         known = await self._place.run(lambda con: _existing(con, test, params))
-        due = known.test if known else await self._due(test)
-        identity = {"test": due, "params": dict(params or {})}
-        async with self._gate.enter(caller, "run_test", args, identity=identity, joins=known is not None) as passage:
+        due, planned = (known.test, False) if known else await self._due(test)
+        work_ = {"test": due, "params": dict(params or {})}
+        entry = self._gate.enter(caller, "run_test", args, work=work_, joins=known is not None, planned=planned)
+        async with entry as passage:
+            passage.told = {"test": due, "status": "running"}
             attempt = known or await self._begin(caller, test, dict(params or {}), timeout_s, passage)
             attempt = await self._wait(attempt, wait_seconds, progress)
-            passage.outcome = attempt.verdict.value if attempt.verdict else attempt.state.value
         recorded = None
         if checkpoint and not attempt.open and attempt.verdict not in {Verdict.LOST, Verdict.CANCELLED}:
             recorded = await self._checkpoint(caller, attempt)
-        answer = await self._answer(attempt, joined=known is not None, recorded=recorded)
+        answer = await self._answer(attempt, joined=known is not None, recorded=recorded, advice=passage.advice)
         if not attempt.open:
             await self._place.run(lambda con: attempts.deliver(con, attempt.id, self._place.now()))
         return answer
 
-    async def _due(self, test: str | None) -> str | None:
-        if test is not None:
-            return test
+    async def _due(self, test: str | None) -> tuple[str | None, bool]:
+        """The test that a call is for, and whether its verdict will be the first one of a planned slot."""
         run = await self._place.run(runs.active)
-        return run.current.test if run and run.current else None
+        slot = schedule.due(run, test) if run else None
+        return (test or (slot.test if slot else None)), slot is not None and slot.last is None
 
     async def _begin(
         self, caller: Caller, test: str | None, params: dict[str, Any], timeout_s: float | None, passage: Passage
@@ -114,10 +115,12 @@ class Attempts:
                 created_at=self._place.now(),
                 job=jobs.new_job_id() if config.command is not None else None,
                 prompt_id=str(uuid.uuid4()) if config.workflow is not None else None,
+                call=passage.call_id,
+                world=passage.call.world,
             )
-            add = partial(_add, draft=draft, test=test, call=passage.call_id)
-            attempt = await self._place.run(add)
+            attempt = await self._place.run(partial(_add, draft=draft, test=test))
             if attempt is not None and attempt.id == draft.id:
+                passage.bound = True
                 self._execution.spawn(attempt)
             if attempt is not None:
                 return attempt
@@ -152,7 +155,9 @@ class Attempts:
             return f"not recorded: {error.message}"
         return point.result
 
-    async def _answer(self, attempt: Attempt, *, joined: bool, recorded: str | None) -> AttemptAnswer:
+    async def _answer(
+        self, attempt: Attempt, *, joined: bool, recorded: str | None, advice: str | None
+    ) -> AttemptAnswer:
         run = await self._runs.get(attempt.run)
         slot = run.slot(attempt.slot)
         breaker = await self._place.run(breakers.load)
@@ -163,6 +168,7 @@ class Attempts:
         earlier = slot.attempts[attempt.n - 2] if attempt.n > 1 else None
         return AttemptAnswer(
             **facts,
+            advice=advice,
             joined=joined or None,
             eta_s=round(max(0.0, usual[len(usual) // 2] - elapsed), 1) if usual and elapsed is not None else None,
             queued={"ahead": len(ahead), "holder": ahead[0].by, "since": when(ahead[0].created_at)} if ahead else None,
@@ -173,7 +179,7 @@ class Attempts:
         )
 
 
-def _add(con: Connection, draft: Attempt, test: str | None, call: int) -> Attempt | None:
+def _add(con: Connection, draft: Attempt, test: str | None) -> Attempt | None:
     """The attempt with its place in the run, stored; a one-test run is made where none is planned.
 
     An equal one that runs already is returned instead. None: another client has moved the run on meanwhile.
@@ -203,7 +209,7 @@ def _add(con: Connection, draft: Attempt, test: str | None, call: int) -> Attemp
         title = f"test {placed.test}, attempt {placed.n} of slot {slot.n}"
         sessions.add_job(con, placed.job, placed.id, title, placed.by, placed.created_at)
     before = breakers.load(con)
-    breakers.save(con, before, bind_probe(before, call, placed.id), draft.created_at)
+    breakers.save(con, before, bind_probe(before, draft.call or 0, placed.id), draft.created_at)
     return placed
 
 

@@ -30,11 +30,14 @@ class Breakers:
         return BreakerLine(
             state=breaker.state.value,
             consecutive_failures=breaker.consecutive,
-            failures_left=machine.failures_left(breaker, self._place.limit()),
+            failures_left=machine.failures_left(breaker, self._place.limits()),
             incident=breaker.incident,
             opened_at=when(breaker.opened_at) if breaker.opened_at else None,
             opened_by=breaker.opened_by,
-            evidence=[f"{red.test} {red.verdict}: {red.message[:160]} ({red.by})" for red in breaker.reds[-5:]],
+            evidence=[
+                *(line[:200] for line in breaker.evidence),
+                *(f"{red.test} {red.verdict}: {red.message[:160]} ({red.by})" for red in breaker.reds[-5:]),
+            ],
             refusals=refused,
             reset=RESET_LINE if is_open and person else None,
         )
@@ -55,9 +58,9 @@ class Breakers:
         }
 
     async def reset(self, caller: Caller, *, actor: Mapping[str, Any]) -> BreakerLine:
-        """Leave ``open`` for ``half_open`` with no count; ``actor`` (tty, parents) is recorded.
+        """Leave ``open`` for ``half_open`` and forget every count and refusal; ``actor`` (tty, parents) is recorded.
 
-        The door has seen by then that a person asks. Raises UsageError when it is not open.
+        The door has seen by then that a person asks. Raises UsageError when nothing is stopped.
         """
         await self._place.open()
         caller = self._place.identified(caller)
@@ -68,17 +71,18 @@ class Breakers:
 
     def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any]) -> str | None:
         before = breakers.load(con)
-        if before.state is not BreakerState.OPEN:
+        if before.state is not BreakerState.OPEN and not ledger.stopped(con, before.cleared):
             raise UsageError(f"the breaker is {before.state.value}, not open", remedy="There is nothing to reset.")
         now = self._place.now()
-        breakers.save(con, before, machine.reset(before), now)
+        told = json.loads(json.dumps({"by": caller.shown, **actor}, default=str))
+        breakers.save(con, before, machine.reset(before, cleared=ledger.last_id(con)), now, told)
         events.record(
             con,
             "breaker.reset",
             now,
             incident=before.incident,
             by=caller.shown,
-            actor=json.loads(json.dumps(actor, default=str)),
+            actor=told,
         )
         return before.incident
 

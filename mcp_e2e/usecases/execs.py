@@ -1,22 +1,23 @@
 """safe_exec and job: commands as jobs of their own, and looking at or ending whatever still runs."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from mcp_e2e.contracts import Progress
+from mcp_e2e.decisions.likeness import digest
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.model.answers import ExecAnswer, JobAnswer
-from mcp_e2e.model.jobs import Job, JobSpec, Stream
+from mcp_e2e.model.jobs import Job, JobSpec
 from mcp_e2e.model.runs import Caller
-from mcp_e2e.process import jobs, output, sandbox
+from mcp_e2e.process import jobs, output
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.store import attempts, sessions
 from mcp_e2e.usecases.command_lines import folder_inside, words
-from mcp_e2e.usecases.gate import Gate
-from mcp_e2e.usecases.replies import TAIL_BYTES, attempt_facts, job_line
+from mcp_e2e.usecases.endings import ended, told
+from mcp_e2e.usecases.gate import Gate, Passage
+from mcp_e2e.usecases.replies import attempt_facts, job_line
 from mcp_e2e.usecases.workplace import Workplace
 
 SLICE_BYTES = 6144
@@ -49,7 +50,8 @@ class Execs:
             LaunchError: the program cannot be started.
         """
         shown = {"command": command, "argv": argv, "cwd": cwd, "env": sorted(env) if env else None}
-        async with self._gate.enter(caller, "safe_exec", shown | {"timeout_s": timeout_s}, identity=shown) as passage:
+        work = shown | {"env": {name: digest(value) for name, value in env.items()} if env else None}
+        async with self._gate.enter(caller, "safe_exec", shown | {"timeout_s": timeout_s}, work=work) as passage:
             caller = self._place.identified(caller)
             argv_, shell = words(command, argv)
             spec = self._spec(argv_, cwd, env or {}, timeout_s)
@@ -57,8 +59,9 @@ class Execs:
             await self._place.run(lambda con: sessions.add_job(con, spec.id, "safe_exec", title, caller.shown, now))
             await jobs.launch(self._place.layout.jobs, spec)
             job = await self._wait(spec.id, wait_seconds, progress)
-            passage.outcome = job.exit.reason if job.exit else job.state.value
-        return self._place.masked(self._ended(job, shell))
+            passage.outcome, passage.told = told(job)
+        answer = self._place.masked(ended(job, shell, self._place.now()))
+        return answer.model_copy(update={"advice": passage.advice})
 
     def _spec(self, argv: list[str], cwd: str | None, env: Mapping[str, str], timeout_s: float | None) -> JobSpec:
         loaded = self._place.settings()
@@ -86,36 +89,6 @@ class Execs:
                 last = output.tail(job.log, 200).strip().splitlines()
                 await progress(anyio.current_time() - begun, None, last[-1][-120:] if last else "no output yet")
 
-    def _ended(self, job: Job, shell: str | None) -> ExecAnswer:
-        level = sandbox.level()
-        facts: dict[str, Any] = {
-            "job": job.id,
-            "state": "running" if job.live else job.state.value,
-            "shell": shell,
-            "log": str(job.log),
-            "sandbox": {"level": level.level, "blocked": list(level.blocked)},
-        }
-        if job.exit is None:
-            elapsed = round(self._place.now() - job.created_at, 1)
-            facts |= {"elapsed_s": elapsed, "stdout": output.tail(job.log, TAIL_BYTES) or None}
-            gone = "It ended without a record: killed from outside, or the machine restarted. Read log."
-            step = f"Still running: job(action='wait', id='{job.id}') waits for it; it goes on by itself."
-            return ExecAnswer(**facts, next_step=step if job.live else gone)
-        record = job.exit
-        cut = [stream for stream in (record.stdout, record.stderr) if stream is not None and stream.omitted]
-        return ExecAnswer(
-            **facts,
-            exit_code=record.exit_code,
-            signal=record.signal,
-            duration_s=record.duration_s,
-            reason=record.reason,
-            stdout=_text(record.stdout),
-            stderr=_text(record.stderr),
-            truncated=bool(cut),
-            strays_killed=record.strays or None,
-            next_step=_after_exec(job),
-        )
-
     async def job(
         self,
         caller: Caller,
@@ -127,24 +100,33 @@ class Execs:
         wait_seconds: float = 0.0,
     ) -> JobAnswer:
         """List, wait for, read or end work by the id of a job, an attempt or a service."""
+        if action != "list" and id is None:
+            raise UsageError(f"job(action={action!r}) needs an id", remedy="Take one from job(action='list').")
         args = {"action": action, "id": id, "offset": offset, "grep": grep}
-        async with self._gate.enter(caller, "job", args) as passage:
-            caller = self._place.identified(caller)
-            if action == "list":
-                return await self._list()
-            if id is None:
-                raise UsageError(f"job(action={action!r}) needs an id", remedy="Take one from job(action='list').")
-            if id.startswith("a-"):
-                return await self._attempt(caller, action, id, offset, grep, wait_seconds)
-            job = await self._find(id)
-            if action == "cancel":
-                if job.kind == "service":
-                    raise UsageError(f"{id} is a service", remedy="Use stop_session for services.")
-                job = await jobs.stop(self._place.layout.jobs, job.id)
-                passage.outcome = "cancelled"
-            if action == "wait":
-                job = await self._wait(job.id, wait_seconds, None)
-            return await self._looked(job, offset, grep)
+
+        async def work(passage: Passage) -> JobAnswer:
+            answer = await self._act(caller, action, id or "", offset, grep, wait_seconds)
+            passage.told = {"state": answer.state, "exit_code": answer.exit_code, "next_offset": answer.next_offset}
+            passage.told["jobs"] = [[line.job, line.state] for line in answer.jobs] if answer.jobs else None
+            return answer
+
+        return await self._gate.look(caller, "job", args, work, JobAnswer)
+
+    async def _act(
+        self, caller: Caller, action: str, name: str, offset: int | None, grep: str | None, wait_seconds: float
+    ) -> JobAnswer:
+        if action == "list":
+            return await self._list()
+        if name.startswith("a-"):
+            return await self._attempt(caller, action, name, offset, grep, wait_seconds)
+        job = await self._find(name)
+        if action == "cancel":
+            if job.kind == "service":
+                raise UsageError(f"{name} is a service", remedy="Use stop_session for services.")
+            job = await jobs.stop(self._place.layout.jobs, job.id)
+        if action == "wait":
+            job = await self._wait(job.id, wait_seconds, None)
+        return await self._looked(job, offset, grep)
 
     async def _list(self) -> JobAnswer:
         found = jobs.list_jobs(self._place.layout.jobs)
@@ -213,25 +195,3 @@ class Execs:
             else "It has ended; this is its output.",
         )
         return self._place.masked(answer)
-
-
-def _text(stream: Stream | None) -> str | None:
-    """Head and tail of a stream, with a line that says how much is missing."""
-    if stream is None or not stream.bytes:
-        return None
-    if not stream.omitted:
-        return output.clean(stream.head + stream.tail)
-    return output.clean(f"{stream.head}\n… {stream.omitted} bytes omitted …\n{stream.tail}")
-
-
-def _after_exec(job: Job) -> str:
-    record = job.exit
-    if record is not None and record.strays and record.exit_code == 0:
-        left = f"{record.strays} process{'es' if record.strays > 1 else ''}"
-        return f"Done; {left} it left behind ended with it. For background work use wait_seconds=0."
-    if record is None or record.reason == "exited":
-        return "Done." if record and record.exit_code == 0 else "It failed: read stderr, or the whole output in log."
-    return {
-        "timeout": "Its time limit ended it with its whole tree: give timeout_s, or find what hangs.",
-        "stopped": "It was ended before it was done.",
-    }.get(record.reason, "Read log.")

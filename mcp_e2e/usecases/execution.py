@@ -22,14 +22,15 @@ from mcp_e2e.executors.workflows import follow_workflow, submit_workflow
 from mcp_e2e.model.runs import RED, Attempt, AttemptState, Verdict
 from mcp_e2e.model.services import Session, SessionState
 from mcp_e2e.process import locks, output
-from mcp_e2e.store import attempts, ledger
+from mcp_e2e.store import attempts
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.cleaning import clean_outputs
-from mcp_e2e.usecases.settlement import settled, taken_back
+from mcp_e2e.usecases.settlement import settle_dead_calls, settled, taken_back
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.watching import Watching
 from mcp_e2e.usecases.workplace import Workplace
+from mcp_e2e.usecases.worlds import Worlds
 
 TURN_S = 0.2
 BOOT_LOOK_S = 1.0
@@ -40,8 +41,9 @@ log = logging.getLogger(__name__)
 
 
 class Execution:
-    def __init__(self, place: Workplace, boots: Boots, sights: Sights, catalogue: Catalogue) -> None:
+    def __init__(self, place: Workplace, boots: Boots, sights: Sights, catalogue: Catalogue, worlds: Worlds) -> None:
         self._place = place
+        self._worlds = worlds
         self._sights = sights
         self._boots = boots
         self._catalogue = catalogue
@@ -58,9 +60,7 @@ class Execution:
         leases, mine = self._place.layout.leases, self._place.here.lease.id
         orphans = [each for each in attempts.unfinished(con) if not locks.is_alive(leases, each.lease)]
         claimed = [each for each in orphans if attempts.claim(con, each.id, each.lease, mine)]
-        for call, lease in ledger.reserved(con).items():
-            if not locks.is_alive(leases, lease):
-                ledger.complete(con, call, "abandoned", self._place.now())
+        settle_dead_calls(con, leases, self._place.now())
         return [replace(attempt, lease=mine) for attempt in claimed]
 
     async def _carry(self, attempt: Attempt) -> None:
@@ -80,6 +80,7 @@ class Execution:
         stored = await self._place.run(lambda con: attempts.get(con, attempt.id))
         if stored is None or not stored.open:
             return
+        before = self._worlds.last
         try:
             outcome = await self._outcome(stored)
         except Withdrawn as why:
@@ -98,6 +99,7 @@ class Execution:
         except Exception:  # a defect of ours must not hang whoever waits
             log.exception("attempt %s broke inside mcp_e2e", attempt.id)
             outcome = Outcome(verdicts.of_lost(stored.test, "mcp_e2e itself failed; its log has the traceback"))
+        await self._worlds.after_test(before)
         await self._finish(stored, outcome)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
@@ -186,7 +188,7 @@ class Execution:
             settled,
             attempt=attempt,
             outcome=self._place.masked(outcome),
-            limit=self._place.limit(),
+            limits=self._place.limits(),
             now=self._place.now(),
         )
         again = await self._place.run(settle)

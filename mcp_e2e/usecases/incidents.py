@@ -5,16 +5,21 @@ A database that was lost does not close the breaker: an incident that no person 
 
 import json
 import os
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-from mcp_e2e.model.calls import Breaker, BreakerState, Red
+from mcp_e2e.model.calls import Breaker, BreakerState, Limits, Red
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import ledger
 
 SCHEMA = "mcp_e2e/incident/1"
+
+
+def new_incident() -> str:
+    return "i-" + secrets.token_hex(3)
 
 
 def keep(folder: Path, breaker: Breaker, project: str) -> None:
@@ -26,7 +31,8 @@ def keep(folder: Path, breaker: Breaker, project: str) -> None:
         "incident": breaker.incident,
         "rule": breaker.opened_by,
         "opened_at": breaker.opened_at,
-        "limit": breaker.limit,
+        "limits": asdict(breaker.limits) if breaker.limits else None,
+        "evidence": list(breaker.evidence),
         "project": project,
         "reds": [asdict(red) for red in breaker.reds],
     }
@@ -54,7 +60,7 @@ def read_incident(folder: Path, incident: str) -> dict[str, Any] | None:
 def reopen(con: Connection, folder: Path, now: float) -> None:
     """Open the breaker of a database that knows nothing yet when an incident of before was never cleared."""
     before = breakers.load(con)
-    if before != Breaker() or ledger.window(con, 1):
+    if before != Breaker() or ledger.last_id(con):
         return
     left = [found for path in sorted(folder.glob("i-*.json")) if (found := read_incident(folder, path.stem))]
     uncleared = [found for found in left if "reset_at" not in found]
@@ -67,7 +73,8 @@ def _as_breaker(facts: dict[str, Any]) -> Breaker:
     return Breaker(
         state=BreakerState.OPEN,
         generation=1,
-        limit=facts.get("limit"),
+        limits=Limits(**facts["limits"]) if facts.get("limits") else None,
+        evidence=tuple(facts.get("evidence", ())),
         reds=tuple(Red(**red) for red in facts.get("reds", ())),
         incident=facts["incident"],
         opened_at=facts.get("opened_at"),

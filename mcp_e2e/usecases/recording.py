@@ -5,6 +5,7 @@ from sqlite3 import Connection
 
 from mcp_e2e.decisions import schedule
 from mcp_e2e.errors import Contradiction, UsageError
+from mcp_e2e.model.calls import Limits
 from mcp_e2e.model.runs import Checkpoint, CheckpointResult, Run, Slot, Verdict
 from mcp_e2e.store import attempts, runs
 from mcp_e2e.usecases.settlement import survey_outcome
@@ -34,7 +35,7 @@ class Claim:
     slot: int | None = None
 
 
-def recorded(con: Connection, claim: Claim, limit: int, now: float) -> tuple[Checkpoint, Run, bool]:
+def recorded(con: Connection, claim: Claim, limits: Limits, now: float) -> tuple[Checkpoint, Run, bool]:
     """The checkpoint, the run after it, and whether it was there already.
 
     Raises:
@@ -58,7 +59,7 @@ def recorded(con: Connection, claim: Claim, limit: int, now: float) -> tuple[Che
     after = runs.get(con, run.id) or run
     if after.current is None:
         runs.end(con, run.id, "finished", now)
-        survey_outcome(con, after, limit, now)
+        survey_outcome(con, after, limits, now)
     return point, after, False
 
 

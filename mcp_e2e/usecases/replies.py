@@ -1,8 +1,11 @@
 """Facts put into the shape that every door answers."""
 
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -115,3 +118,16 @@ def job_line(job: Job, index: Mapping[str, Mapping[str, str]], now: float) -> an
         exit_code=job.exit.exit_code if job.exit else None,
         signal=job.exit.signal if job.exit else None,
     )
+
+
+def status_line(place: Workplace) -> str:
+    """The full line that shows a person where things stand."""
+    project = place.project()
+    where = ["--project", str(project)] if project else []
+    return shlex.join([*_program(), "status", *where])
+
+
+def _program() -> list[str]:
+    """How this program is started where its folder is not on the PATH of the user's terminal."""
+    beside = Path(sys.executable).with_name("mcp-e2e.exe" if sys.platform == "win32" else "mcp-e2e")
+    return [str(beside)] if beside.exists() else [sys.executable, "-m", "mcp_e2e"]

@@ -16,7 +16,7 @@ from mcp_e2e.model.report import Report, SlotLine
 from mcp_e2e.model.runs import Caller, Run
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import ledger, runs, sessions
-from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.gate import Gate, Passage
 from mcp_e2e.usecases.replies import when
 from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.workplace import Workplace
@@ -40,30 +40,34 @@ class Reports:
         """
         if format != "summary" and format not in FORMATS:
             raise UsageError(f"format {format!r} is not known", remedy=f"One of: summary, {', '.join(FORMATS)}.")
-        async with self._gate.enter(caller, "report", {"run": run, "format": format}):
-            if run == "list":
-                return await self._list()
-            chosen = await self._choose(run)
-            report = await self.build(chosen)
-            files = self._write(report, list(FORMATS) if format == "summary" else [format])
-            breaker = await self._place.run(breakers.load)
-            lines = [_line(test) for test in report.tests]
-            return ReportAnswer(
-                run=chosen.id,
-                overall=report.overall,
-                success_rate=report.success_rate,
-                recommendation=report.recommendation,
-                counts=asdict(report.counts),
-                boot_saved_s=report.boot_saved_s,
-                boot_saved_how=report.boot_saved_how,
-                restarts=report.restarts,
-                refusals=report.refusals,
-                tests=lines[:MOST_TESTS],
-                left_out=len(lines) - MOST_TESTS if len(lines) > MOST_TESTS else None,
-                files=files,
-                position=self._runs.position(chosen, breaker),
-                next_step=next_step.after_report(chosen, breaker),
-            )
+        work = partial(self._show, run=run, format_=format)
+        return await self._gate.look(caller, "report", {"run": run, "format": format}, work, ReportAnswer)
+
+    async def _show(self, passage: Passage, run: str | None, format_: str) -> ReportAnswer:
+        if run == "list":
+            return await self._list()
+        chosen = await self._choose(run)
+        report = await self.build(chosen)
+        files = self._write(report, list(FORMATS) if format_ == "summary" else [format_])
+        breaker = await self._place.run(breakers.load)
+        lines = [_line(test) for test in report.tests]
+        passage.told = {"run": chosen.id, "overall": report.overall, **asdict(report.counts)}
+        return ReportAnswer(
+            run=chosen.id,
+            overall=report.overall,
+            success_rate=report.success_rate,
+            recommendation=report.recommendation,
+            counts=asdict(report.counts),
+            boot_saved_s=report.boot_saved_s,
+            boot_saved_how=report.boot_saved_how,
+            restarts=report.restarts,
+            refusals=report.refusals,
+            tests=lines[:MOST_TESTS],
+            left_out=len(lines) - MOST_TESTS if len(lines) > MOST_TESTS else None,
+            files=files,
+            position=self._runs.position(chosen, breaker),
+            next_step=next_step.after_report(chosen, breaker),
+        )
 
     async def _choose(self, run: str | None) -> Run:
         if run is not None:

@@ -2,17 +2,20 @@
 
 import secrets
 from difflib import get_close_matches
+from functools import partial
 from sqlite3 import Connection
 
 from mcp_e2e.decisions import next_step, schedule
-from mcp_e2e.errors import ConfigError, NothingSelected, UsageError
+from mcp_e2e.decisions.breaker import limits_in_force
+from mcp_e2e.decisions.likeness import digest
+from mcp_e2e.errors import NothingSelected, UsageError
 from mcp_e2e.model.answers import CheckpointAnswer, NextAnswer, PlanAnswer, Position
 from mcp_e2e.model.calls import Breaker
 from mcp_e2e.model.runs import Caller, Run, RunMode, Slot
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import runs
 from mcp_e2e.usecases.catalogue import Catalogue
-from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.gate import Gate, Passage
 from mcp_e2e.usecases.recording import NO_RUN, RESULTS, Claim, recorded
 from mcp_e2e.usecases.replies import history, when
 from mcp_e2e.usecases.settlement import survey_outcome
@@ -44,14 +47,13 @@ class Runs:
             SetupError: files, programs or variables of the tests are missing; nothing is planned.
         """
         args = {"tests": tests, "count": count, "mode": mode, "new": new or None, "reason": reason}
-        identity = {"tests": tests, "count": count, "mode": mode}
-        async with self._gate.enter(caller, "plan_run", args, identity=identity) as passage:
+        async with self._gate.enter(caller, "plan_run", args) as passage:
             if new and not reason:
                 raise UsageError("new=true needs a reason", remedy="Say in reason why the unfinished run is dropped.")
             unfinished = await self._place.run(runs.active)
             if unfinished is not None and not new:
-                passage.outcome = "joined"
-                return await self._planned(unfinished, joined=True)
+                passage.told = _plan(unfinished)
+                return await self._planned(unfinished, joined=True, advice=passage.advice)
             chosen = self._select(tests)
             self._catalogue.check(chosen)
             caller = self._place.identified(caller)
@@ -61,7 +63,8 @@ class Runs:
             await self._place.run(lambda con: self._create(con, run_id, slots, mode, caller, dropped, reason))
             await self._place.keep_incident()
             run = await self.get(run_id)
-            return await self._planned(run, joined=False, dropped=dropped)
+            passage.told = _plan(run)
+            return await self._planned(run, joined=False, dropped=dropped, advice=passage.advice)
 
     async def drop(self, caller: Caller, *, reason: str) -> NextAnswer:
         """End the unfinished run as dropped. Clears no count and no breaker; a survey's reds count as one."""
@@ -84,7 +87,7 @@ class Runs:
         if run is not None:
             now = self._place.now()
             runs.end(con, run.id, "dropped", now, reason)
-            survey_outcome(con, run, self._place.limit(), now)
+            survey_outcome(con, run, self._place.limits(), now)
         return run
 
     def _select(self, tests: list[str] | None) -> list[str]:
@@ -114,7 +117,9 @@ class Runs:
             raise UsageError("another client has just planned a run", remedy="Call plan_run again to join it.")
         runs.create(con, run_id, slots, mode, caller.shown, now)
 
-    async def _planned(self, run: Run, *, joined: bool, dropped: str | None = None) -> PlanAnswer:
+    async def _planned(
+        self, run: Run, *, joined: bool, dropped: str | None = None, advice: str | None = None
+    ) -> PlanAnswer:
         breaker = await self._place.run(breakers.load)
         titles = [_shown(run, slot) for slot in run.slots]
         return PlanAnswer(
@@ -127,6 +132,7 @@ class Runs:
             slots=titles[:MOST_SLOTS_SHOWN],
             left_out=len(titles) - MOST_SLOTS_SHOWN if len(titles) > MOST_SLOTS_SHOWN else None,
             dropped=dropped,
+            advice=advice,
             position=self.position(run, breaker),
             next_step=next_step.after_plan(run, breaker),
         )
@@ -138,11 +144,7 @@ class Runs:
         return run
 
     def position(self, run: Run, breaker: Breaker) -> Position:
-        try:
-            allowed = self._place.settings().settings.run.max_attempts_without_checkpoint
-        except ConfigError:  # broken since the run began: the default
-            allowed = 2
-        return schedule.position(run, breaker, limit=self._place.limit(), attempts_allowed=allowed)
+        return schedule.position(run, breaker, limits_in_force(breaker, self._place.limits()))
 
     async def here(self) -> Position | None:
         """Where the active run stands; None outside a run."""
@@ -151,23 +153,26 @@ class Runs:
 
     async def next(self, caller: Caller) -> NextAnswer:
         """The slot that is due, why, and its history."""
-        async with self._gate.enter(caller, "next_test", {}):
-            run = await self._place.run(runs.active)
-            breaker = await self._place.run(breakers.load)
-            if run is None:
-                return NextAnswer(why=NO_RUN, next_step="Call plan_run, or run_test with the name of one test.")
-            slot = run.current
-            if slot is None:
-                return NextAnswer(run=run.id, why="Every slot is recorded.", next_step="Call report.")
-            return NextAnswer(
-                run=run.id,
-                slot=slot.n,
-                test=slot.test,
-                why=schedule.why_due(slot),
-                history=history(slot),
-                position=self.position(run, breaker),
-                next_step=next_step.for_slot(run, slot, breaker),
-            )
+        return await self._gate.look(caller, "next_test", {}, self._next, NextAnswer)
+
+    async def _next(self, passage: Passage) -> NextAnswer:
+        run = await self._place.run(runs.active)
+        breaker = await self._place.run(breakers.load)
+        if run is None:
+            return NextAnswer(why=NO_RUN, next_step="Call plan_run, or run_test with the name of one test.")
+        slot = run.current
+        if slot is None:
+            return NextAnswer(run=run.id, why="Every slot is recorded.", next_step="Call report.")
+        passage.told = {"test": slot.test, "slot": slot.n, "remaining": sum(not each.checkpoint for each in run.slots)}
+        return NextAnswer(
+            run=run.id,
+            slot=slot.n,
+            test=slot.test,
+            why=schedule.why_due(slot),
+            history=history(slot),
+            position=self.position(run, breaker),
+            next_step=next_step.for_slot(run, slot, breaker),
+        )
 
     async def checkpoint(
         self, caller: Caller, *, result: str, note: str | None = None, test: str | None = None, slot: int | None = None
@@ -180,14 +185,15 @@ class Runs:
             near = get_close_matches(result, RESULTS, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"result {result!r} is not known", remedy=f"{hint}One of: {', '.join(RESULTS)}.")
-        async with self._gate.enter(caller, "checkpoint", {"result": result, "note": note, "test": test}) as passage:
-            caller = self._place.identified(caller)
-            limit, now = self._place.limit(), self._place.now()
-            point, run, repeated = await self._place.run(
-                lambda con: recorded(con, Claim(RESULTS[result], note or "", test, caller.shown, slot), limit, now)
-            )
-            passage.outcome = "repeated" if repeated else point.result
-            await self._place.keep_incident()
+        claim = Claim(RESULTS[result], note or "", test, caller.shown, slot)
+        args = {"result": claim.result, "note": note, "test": test}
+        return await self._gate.look(caller, "checkpoint", args, partial(self._recorded, claim=claim), CheckpointAnswer)
+
+    async def _recorded(self, passage: Passage, claim: Claim) -> CheckpointAnswer:
+        limits, now = self._place.limits(), self._place.now()
+        point, run, repeated = await self._place.run(lambda con: recorded(con, claim, limits, now))
+        passage.told = {"slot": point.slot, "result": point.result}
+        await self._place.keep_incident()
         breaker = await self._place.run(breakers.load)
         following = run.current
         return CheckpointAnswer(
@@ -202,6 +208,10 @@ class Runs:
             position=self.position(run, breaker),
             next_step=next_step.after_plan(run, breaker),
         )
+
+
+def _plan(run: Run) -> dict[str, object]:
+    return {"count": len(run.slots), "digest": digest(" ".join([run.mode, *(slot.test for slot in run.slots)]))}
 
 
 def _shown(run: Run, slot: Slot) -> str:

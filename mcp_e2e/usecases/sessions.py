@@ -8,17 +8,19 @@ import anyio
 
 from mcp_e2e.contracts import Progress
 from mcp_e2e.decisions import next_step
+from mcp_e2e.decisions.breaker import limits_in_force
 from mcp_e2e.errors import ConfigError, ServiceInUse
 from mcp_e2e.model.answers import SessionAnswer
+from mcp_e2e.model.calls import Breaker
 from mcp_e2e.model.runs import Attempt, AttemptState, Caller
-from mcp_e2e.model.services import Session
+from mcp_e2e.model.services import Session, SessionState
 from mcp_e2e.process import jobs
 from mcp_e2e.store import attempts, sessions
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.gate import Gate
-from mcp_e2e.usecases.replies import session_facts
+from mcp_e2e.usecases.replies import session_facts, when
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -52,19 +54,19 @@ class Sessions:
             name, _ = self._sights.config(service)
             await self._boots.ensure(caller.shown, name)
             session = await self._boots.wait_ready(name, wait_seconds, progress)
-            passage.outcome = session.state.value
-        return await self._answer(session)
+            passage.outcome, passage.told = _told(session)
+        return await self._answer(session, passage.advice)
 
-    async def _answer(self, session: Session) -> SessionAnswer:
+    async def _answer(self, session: Session, advice: str | None = None) -> SessionAnswer:
         facts = await session_facts(session, self._place)
         usual = await self._boots.estimate(session.service) if facts["elapsed_s"] is not None else None
         breaker = await self._place.run(breakers.load)
-        count = breaker.consecutive
-        carried = f"red tests in a row counted already: {count}" if count else None
+        limits = limits_in_force(breaker, self._place.limits())
         return SessionAnswer(
             **facts,
             eta_s=round(max(0.0, usual - facts["elapsed_s"]), 1) if usual is not None else None,
-            carried_over=carried,
+            carried_over=_carried(breaker, limits.consecutive_failures),
+            advice=advice,
             next_step=next_step.after_session(session.state, session.service, breaker),
         )
 
@@ -84,7 +86,7 @@ class Sessions:
                 await self._free(caller, name)
                 await self._end(caller, name)
             session = await self._sights.after_stop(name)
-            passage.outcome = session.state.value
+            passage.told = {"state": session.state.value}
         if session.attached:
             session = replace(session, stage="let go: it is not ours to stop")
         return await self._answer(session)
@@ -128,3 +130,18 @@ class Sessions:
             last = max(job.generation if job else 0, row.first_generation if row else 0)
             now = self._place.now()
             await self._place.run(lambda con: sessions.stopped(con, name, now, last))
+
+
+def _told(session: Session) -> tuple[str, dict[str, str]]:
+    """How a start ended, for the guard to compare: which life of the process it is tells nothing."""
+    if session.state is SessionState.FAILED:
+        return "error", {"state": session.state.value, "error": session.cause or session.stage}
+    return "ok", {"state": session.state.value}
+
+
+def _carried(breaker: Breaker, limit: int) -> str | None:
+    """Reds of before that count on, so that nobody is surprised by the next one."""
+    if not breaker.reds:
+        return None
+    last = breaker.reds[-1]
+    return f"{breaker.consecutive} of {limit} reds in a row counted already, the last {when(last.at)}: {last.test}"

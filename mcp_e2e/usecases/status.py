@@ -11,7 +11,7 @@ from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import runs, sessions
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
-from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.gate import Gate, Passage
 from mcp_e2e.usecases.replies import history, job_line, session_facts
 from mcp_e2e.usecases.reports import run_line
 from mcp_e2e.usecases.runs import Runs
@@ -40,8 +40,13 @@ class Status:
                 await self._place.open()
             except ConfigError as broken:
                 return StatusAnswer(config_error=_shown(broken), next_step=NO_CONFIG)
-        async with self._gate.enter(caller, "status", {}):
-            return await self._look(error, person=person)
+
+        async def work(passage: Passage) -> StatusAnswer:
+            answer = await self._look(error, person=person)
+            passage.told = _told(answer)
+            return answer
+
+        return await self._gate.look(caller, "status", {}, work, StatusAnswer)
 
     def _config_error(self) -> ConfigError | None:
         try:
@@ -111,6 +116,19 @@ class Status:
         mine = self._place.here.lease.id
         others = [lease for lease in locks.leases(self._place.layout.leases) if lease.alive and lease.id != mine]
         return [f"{lease.description.get('client', '?')} (pid {lease.id.split('-')[0]})" for lease in others]
+
+
+def _told(answer: StatusAnswer) -> dict[str, Any]:
+    """What of a status tells that something has moved."""
+    here = answer.position
+    return {
+        "state": "running" if (answer.run or {}).get("running") else "idle",
+        "step": [[each.get("service"), each.get("state"), each.get("stage")] for each in answer.services or ()],
+        "jobs": [line.job for line in answer.jobs or ()],
+        "breaker": answer.breaker.state if answer.breaker else None,
+        "config": bool(answer.config_error),
+        **(here.model_dump(include={"run", "done", "passed", "failed", "current"}) if here else {}),
+    }
 
 
 def _shown(error: ConfigError) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_e2e.errors import ConfigError
-from mcp_e2e.model.calls import Breaker
+from mcp_e2e.model.calls import Breaker, Limits
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.locks import Lease
 from mcp_e2e.settings import Loaded, Source
@@ -145,12 +145,18 @@ class Workplace:
         except OSError as error:
             log.warning("the incident file of %s cannot be written: %s", breaker.incident, error)
 
-    def limit(self) -> int:
-        """Configured reds in a row that open the breaker; the default while the configuration is broken."""
+    def limits(self) -> Limits:
+        """What a person has configured; the defaults while the configuration is broken."""
         try:
-            return self.settings().settings.breaker.consecutive_failures
+            settings = self.settings().settings
         except ConfigError:
-            return 3
+            return Limits()
+        return Limits(
+            consecutive_failures=settings.breaker.consecutive_failures,
+            attempts=settings.run.max_attempts_without_checkpoint,
+            enforce=settings.guard.mode == "enforce",
+            elicitation=settings.breaker.elicitation,
+        )
 
     def project(self) -> Path | None:
         try:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_e2e.decisions import schedule
-from mcp_e2e.model.calls import Breaker
+from mcp_e2e.model.calls import Breaker, Limits
 from mcp_e2e.model.runs import Attempt, AttemptState, Checkpoint, Run, Slot, Verdict
 
 KNOWN = ["portrait", "landscape", "api-smoke"]
@@ -68,7 +68,7 @@ def test_position_counts_what_is_recorded_and_what_is_left() -> None:
     """Every reply inside a run carries these numbers."""
     failing = Slot(2, "portrait", (attempt(2, 1, Verdict.FAILED),))
 
-    found = schedule.position(run_of(recorded(1), failing), Breaker(), limit=3, attempts_allowed=2)
+    found = schedule.position(run_of(recorded(1), failing), Breaker(), Limits())
 
     assert (found.done, found.total, found.passed, found.failed) == (1, 2, 1, 0)
     assert (found.slot, found.current, found.attempts_left, found.failures_left) == (2, "2/2 portrait", 1, 3)
@@ -76,6 +76,6 @@ def test_position_counts_what_is_recorded_and_what_is_left() -> None:
 
 def test_a_finished_run_has_no_current_slot() -> None:
     """Nothing is due any more."""
-    found = schedule.position(run_of(recorded(1)), Breaker(), limit=3, attempts_allowed=2)
+    found = schedule.position(run_of(recorded(1)), Breaker(), Limits())
 
     assert (found.slot, found.current, found.attempts_left) == (None, None, None)

@@ -25,7 +25,7 @@ from mcp_e2e.entrypoints.mcp_server import build_server
 from mcp_e2e.entrypoints.mcp_tools import TOOLS
 from mcp_e2e.errors import ConfigError, Contradiction, E2EError, Refused, UsageError
 from mcp_e2e.model.answers import AttemptAnswer, Position, StatusAnswer
-from mcp_e2e.model.calls import Breaker, BreakerState, Call, Red, Ruling, Window
+from mcp_e2e.model.calls import Breaker, BreakerState, Call, Limits, Red, Ruling, Window
 from mcp_e2e.model.runs import Caller
 
 POSITION = Position(
@@ -297,7 +297,7 @@ async def test_a_flood_of_progress_is_thinned_and_cut() -> None:
 def test_a_refusal_of_any_tool_fits_its_schema(name: str, state: BreakerState) -> None:
     """Also of those that no rule refuses today: the form is one and the same."""
     reds = tuple(Red(f"a-{n}", "portrait", "failed", "exit code 1", 1.0, "claude (pid 7)") for n in range(3))
-    window = Window(Breaker(state, 1, 3, reds, "i-1", 3.0, "R1"))
+    window = Window(Breaker(state, 1, Limits(), reds, "i-1", 3.0, "R1"))
     call = Call(name, name, {}, 10.0, "claude (pid 7)", "lease")
     ruling = Ruling("refuse", "R1", tuple(red.message for red in reds), ("a person, in a terminal",))
     facts = refusal.facts(window, ruling, status_line="mcp-e2e status")

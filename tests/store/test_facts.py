@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mcp_e2e.decisions.verdict import Judgement, failed
-from mcp_e2e.model.calls import Breaker, BreakerState, Red
+from mcp_e2e.model.calls import Breaker, BreakerState, Limits, Red
 from mcp_e2e.model.runs import Attempt, AttemptState, Verdict
 from mcp_e2e.store import attempts, breaker, events, runs, sessions
 from mcp_e2e.store.migrations import migrate
@@ -126,7 +126,7 @@ def test_the_breaker_is_read_as_it_was_written_and_its_opening_is_an_event(con: 
     closed = breaker.load(con)
     assert closed == Breaker()
     red = Red("a-1", "portrait", "failed", "exit code 1", 2.0, "claude (pid 7)")
-    opened = Breaker(BreakerState.OPEN, 4, 3, (red, red, red), "i-1", 2.0, "R1")
+    opened = Breaker(BreakerState.OPEN, 4, Limits(), (red, red, red), "i-1", 2.0, "R1")
 
     breaker.save(con, closed, opened, 2.0)
 

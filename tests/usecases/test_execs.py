@@ -140,6 +140,6 @@ async def test_wrong_arguments_run_nothing(server: Servers) -> None:
 async def test_its_failures_are_never_red(server: Servers) -> None:
     """Only tests count."""
     async with server() as app:
-        for _ in range(4):
-            await app.execs.run(app.caller, command="exit 1")
+        for code in (1, 2, 3, 4):
+            await app.execs.run(app.caller, command=f"exit {code}")
         assert (await app.breaker.show()).consecutive_failures == 0

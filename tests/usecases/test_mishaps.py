@@ -69,11 +69,12 @@ async def test_a_locked_database_delays_a_verdict_and_ends_no_server(server: Ser
         assert (await ended(app, "slow")).verdict == "passed"
 
 
-async def test_cancelled_calls_leave_nothing_open_for_ever(server: Servers) -> None:
+async def test_cancelled_calls_leave_nothing_open_for_ever(server: Servers, project: Path) -> None:
     """At whichever moment a client leaves, its attempt is carried on."""
     async with server() as app:
         await app.sessions.start(app.caller)
         for step in range(40):
+            (project / "edited").write_text(str(step))
             with anyio.move_on_after(step * 0.002):
                 await app.attempts.run(app.caller, test="green", checkpoint=True)
         with anyio.fail_after(20):

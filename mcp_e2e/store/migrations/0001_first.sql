@@ -76,6 +76,8 @@ CREATE TABLE attempts (
     carried TEXT NOT NULL DEFAULT '{}',
     delivered_at REAL,
     cancelled_by TEXT,
+    call INTEGER, -- the ledger's call that began it, which ends with its verdict
+    world TEXT NOT NULL DEFAULT '',
     UNIQUE (run, slot, n),
     FOREIGN KEY (run, slot) REFERENCES slots (run, n)
 ) STRICT;
@@ -107,6 +109,8 @@ CREATE TABLE checkpoints (
 ) STRICT;
 
 -- Every call ever judged. outcome is NULL while it runs, or when the process that ran it died.
+-- would: the ruling it would have been where the guard only watches. shown, fault, signature, seen: what its result
+-- told (model.calls.PastCall); result: the facts themselves, as far as a replay needs them.
 CREATE TABLE ledger (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at REAL NOT NULL,
@@ -118,29 +122,51 @@ CREATE TABLE ledger (
     door TEXT NOT NULL,
     ruling TEXT NOT NULL,
     rule TEXT,
+    would TEXT,
     state TEXT NOT NULL,
     incident TEXT,
     run TEXT,
+    subject TEXT NOT NULL,
+    world TEXT NOT NULL,
+    planned INTEGER NOT NULL,
+    free INTEGER NOT NULL,
+    joins INTEGER NOT NULL,
+    person INTEGER NOT NULL,
     outcome TEXT,
-    ended_at REAL
+    ended_at REAL,
+    shown TEXT,
+    fault TEXT,
+    signature TEXT,
+    seen INTEGER NOT NULL DEFAULT 0,
+    result TEXT
 ) STRICT;
 CREATE INDEX open_calls ON ledger (lease) WHERE outcome IS NULL;
 CREATE INDEX ledger_incident ON ledger (incident) WHERE incident IS NOT NULL;
+CREATE INDEX ledger_refused ON ledger (run) WHERE ruling = 'refuse';
 
-CREATE TABLE breaker (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    state TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    reds TEXT NOT NULL,
-    red_limit INTEGER,
-    incident TEXT,
-    opened_at REAL,
-    opened_by TEXT,
-    probe_call INTEGER,
-    probe_lease TEXT,
-    probe_attempt TEXT
+-- The last answer to each look, for whoever asks again while nothing has changed.
+CREATE TABLE answers (
+    identity TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    answer TEXT NOT NULL
 ) STRICT;
-INSERT INTO breaker (id, state, generation, reds) VALUES (1, 'closed', 0, '[]');
+
+-- Fingerprints that differ only by files which a test wrote while it ran.
+CREATE TABLE worlds (
+    id TEXT PRIMARY KEY,
+    means TEXT NOT NULL
+) STRICT;
+
+-- The breaker, state after state: the last row is in force. Each row's seal covers it and the seal before, so that a
+-- change made past this program is found.
+CREATE TABLE breaker (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,
+    body TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    seal TEXT NOT NULL
+) STRICT;
 
 -- What outside notices are read from: resource updates, dashboard, webhooks.
 CREATE TABLE events (

@@ -1,0 +1,43 @@
+"""R1 and R9: what stops all work."""
+
+from mcp_e2e.decisions.history import counted, is_news
+from mcp_e2e.decisions.tools import tool
+from mcp_e2e.model.calls import BreakerState, Call, PastCall, Ruling, Window
+
+A_PERSON = "a person, in a terminal"
+DROUGHT_ADVISE, DROUGHT_OPEN = 20, 30
+
+
+def three_reds(window: Window, call: Call) -> Ruling | None:
+    """R1: refuse work while the breaker is open; while half-open let one probe at a time through."""
+    breaker = window.breaker
+    if breaker.state is BreakerState.OPEN:
+        reds = tuple(f"{red.test} {red.verdict}: {red.message}" for red in breaker.reds[-5:])
+        return Ruling("refuse", breaker.opened_by or "R1", breaker.evidence or reds, cleared_by=(A_PERSON,))
+    if breaker.state is BreakerState.HALF_OPEN and call.tool == "run_test":
+        if breaker.probe_call is not None and window.probe_alive:
+            return Ruling("refuse", "R1", ("the one probe after the reset is running",), cleared_by=("its verdict",))
+        return Ruling(takes_probe=True)
+    return None
+
+
+def drought(window: Window, call: Call) -> Ruling | None:
+    """R9: thirty calls in a row that told nothing new, whichever they were."""
+    if tool(call.tool).kind in {"look", "record"} or call.planned or call.free:
+        return None
+    dry = 1 + sum(map(_stale, _since(counted(window, call), call.world)))
+    evidence = (f"{dry} calls in a row told nothing new, and no file changed",)
+    if dry >= DROUGHT_OPEN:
+        return Ruling("refuse", "R9", evidence, cleared_by=(A_PERSON,), opens=True)
+    return Ruling("advise", "R9", evidence) if dry == DROUGHT_ADVISE else None
+
+
+def _since(rows: list[PastCall], world: str) -> list[PastCall]:
+    """The calls after the last news."""
+    last = next((at for at in range(len(rows) - 1, -1, -1) if is_news(rows[at]) or rows[at].world != world), -1)
+    return rows[last + 1 :]
+
+
+def _stale(row: PastCall) -> bool:
+    """A test's second equal verdict tells that it is stable; of anything else one is enough, of looks none."""
+    return row.seen >= {"test": 2, "look": 0, "record": 0}.get(tool(row.tool).kind, 1)
