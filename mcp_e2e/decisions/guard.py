@@ -12,7 +12,7 @@ Laws:
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mcp_e2e.decisions.history import HORIZON_S, is_news
+from mcp_e2e.decisions.history import is_news, of_today
 from mcp_e2e.decisions.rules import churn, cycles, errors, looks, opening, repeats
 from mcp_e2e.decisions.tools import tool
 from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
@@ -69,13 +69,13 @@ def exempt(call: Call) -> bool:
 
 def judge(window: Window, call: Call, rules: tuple[Rule, ...] = RULES) -> Ruling:
     """The strictest of what the rules say; ``allow`` when none speaks."""
-    if call.joins:
-        return Ruling()
     asked = _asked(call, rules)
     spoken = [ruling for rule in asked if (ruling := rule.judge(window, call)) is not None]
     strictest = max(spoken, key=lambda ruling: _SEVERITY[ruling.kind], default=Ruling())
     if strictest.kind == "refuse":
         return _hammered(window, call, strictest)
+    if strictest.kind == "advise" and _advised(window, call, strictest):
+        strictest = Ruling()
     return replace(strictest, takes_probe=any(ruling.takes_probe for ruling in spoken))
 
 
@@ -83,6 +83,18 @@ def _asked(call: Call, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     if exempt(call):
         return () if call.person else tuple(rule for rule in rules if rule.name == "R6")
     return tuple(rule for rule in rules if rule.name == "R1") if call.person else rules
+
+
+def _advised(window: Window, call: Call, advice: Ruling) -> bool:
+    """Whether it has been said already since anything was new: once is enough."""
+    for row in reversed(window.past):
+        told = row.ran and row.shown is not None and is_news(row)
+        if told or row.world != call.world or not of_today(row, call):
+            return False
+        same = row.identity == call.identity or advice.rule == "R4"  # of a round one of its calls is advised
+        if same and (row.ruling, row.rule) == ("advise", advice.rule):
+            return True
+    return False
 
 
 def observed(window: Window, ruling: Ruling) -> Ruling:
@@ -97,7 +109,7 @@ def _hammered(window: Window, call: Call, refusal: Ruling) -> Ruling:
         return refusal
     before = 0
     for row in reversed(window.past):
-        if row.at < call.at - HORIZON_S or (row.ran and row.shown is not None and not row.free and is_news(row)):
+        if not of_today(row, call) or (row.ran and row.shown is not None and not row.free and is_news(row)):
             break
         before += row.ruling == "refuse"
     if before + 1 < HAMMERING:

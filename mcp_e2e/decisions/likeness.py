@@ -18,7 +18,7 @@ _VOLATILE_KEY = (
     r"(?:now|ts|time|timestamp|date|elapsed\w*|uptime\w*|duration\w*|took\w*|eta\w*|pid|port|nonce|seq"
     r"|\w+_at|\w*_?id|\w+_ts|\w+_ms|\w+_s)"
 )
-_UNIT = r"(?:ns|µs|us|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|[KMGT]i?B|bytes|it/s|s/it|%)"
+_UNIT = r"(?:ns|µs|us|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|[KMGT]i?B|bytes|it/s|s/it)"
 _SOURCE = (
     "py|pyx|ipynb|[cm]?[jt]sx?|json|toml|ya?ml|ini|cfg|cc?|cpp|h|hpp|cu|rs|go|rb|java|kt|cs|php|sh|txt|md|html|css|vue"
 )
@@ -31,6 +31,7 @@ _NOISE = tuple(
         (r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),
         (r"\b0x[0-9a-f]+\b", "<addr>"),
         (r"(?<![\w.~-])(?:/private)?/(?:tmp|var/tmp|var/folders)/[\w.+/-]+", "<path>"),
+        (r"\btmp\w{6,}", "<tmp>"),
         (r"[A-Z]:\\[\w\\. ~-]*\\Temp\\[\w.+\\-]+", "<path>"),
         (rf'(["\']{_VOLATILE_KEY}["\']\s*:\s*)(?:"[^"]*"|\'[^\']*\'|[^,}}\]\s]+)', r"\1<n>"),
         (r"\b(pid|process|thread|line|row|column|col|attempt|try|retry)(\s*[=:#]?\s*)\d+\b", r"\1\2<n>"),
@@ -83,7 +84,9 @@ def written(value: Any) -> str:
 
 
 _COMMENT = re.compile(r"\s+#[^'\"\n]*$")
-_SILENT = re.compile(r"^(?:(?:\w+=\S*|sudo|nohup|time|nice|exec|command|env|timeout\s+\S+|cd\s+\S+\s*(?:&&|;))\s+)+")
+_SILENT = re.compile(
+    r"^(?:(?:\w+=\S*|sudo|nohup|time|nice|exec|command|env|npx|(?:uv|poetry|pipx)\s+run|timeout\s+\S+|cd\s+\S+\s*(?:&&|;))\s+)+"
+)
 _SHELL = re.compile(r"^(?:\S*/)?(?:ba|z|da)?sh\s+-l?c\s+(.*)$", re.DOTALL)
 _MODULE = re.compile(r"^(?:\S*/)?python[\d.]*\s+-m\s+(\S+)")
 
@@ -101,8 +104,8 @@ def program(command: str) -> str:
     if module := _MODULE.match(line):
         return module[1]
     try:
-        first = shlex.split(line, comments=True)[:1]
+        first = shlex.split(line.replace("\\", "/"), comments=True)[:1]
     except ValueError:  # an open quote
         first = line.split()[:1]
-    name = first[0].replace("\\", "/").rsplit("/", 1)[-1] if first else ""
+    name = first[0].rsplit("/", 1)[-1] if first else ""
     return "python" if name.startswith("python") else name

@@ -51,8 +51,11 @@ _NO_WORK = re.compile(
 )
 
 
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
 def _unknown(args: Args) -> Args:
-    return {name: value for name, value in args.items() if not _NO_WORK.search(name)}
+    return {name: value for name, value in args.items() if not _NO_WORK.search(_CAMEL.sub("_", name).lower())}
 
 
 TOOLS: Mapping[str, Tool] = {

@@ -37,7 +37,7 @@ class Answer(Part):
     next_step: str
     position: Position | None = None
     advice: str | None = None  # of the guard, before the next such call is refused
-    retry_after_s: float | None = None  # with the last answer given again: when to look anew
+    look_again_after_s: float | None = None  # with the last answer given again
 
 
 class Device(Part):

@@ -105,7 +105,7 @@ class Gate:
             if known is not None:
                 wait = judged.ruling.retry_after_s
                 last = as_.model_validate_json(known[1])
-                return last.model_copy(update={"advice": refusal.unchanged(wait), "retry_after_s": wait})
+                return last.model_copy(update={"advice": refusal.unchanged(wait), "look_again_after_s": wait})
         async with self._passing(Passage(call, judged.ruling, judged.call_id)) as passage:
             fresh = await answer(passage)
         text, now = fresh.model_dump_json(exclude_none=True), self._place.now()

@@ -90,7 +90,7 @@ def test_of_a_long_text_beginning_and_end_are_compared() -> None:
     assert len(without_noise(two)) <= MOST_CHARACTERS + 10
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text(max_size=200))
 def test_blanking_twice_is_blanking_once(text: str) -> None:
     """A signature may be compared with a stored one."""
@@ -131,7 +131,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(JSON)
 def test_a_canonical_value_is_its_own_canonical_form(value: object) -> None:
     """So that identities may be compared whenever they were made."""
@@ -139,6 +139,7 @@ def test_a_canonical_value_is_its_own_canonical_form(value: object) -> None:
     assert written(canonical(value)) == written(value)
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.text(alphabet=st.characters(), max_size=20))
 def test_every_text_has_a_digest(text: str) -> None:
     """Also what no encoding can write."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mcp_e2e.decisions.guard import ALWAYS_ALLOWED
 from tests.decisions.histories import CALLS, EULR, TESTS, WATCHING, History, Step, histories, lines, told
 
-FEW = settings(max_examples=20, deadline=None)
+FEW = settings(max_examples=12, deadline=None)
 GUARD_OPENS = {"R9", "R10"}
 
 

@@ -61,6 +61,7 @@ def connect(era: str) -> Connect:
             status=SimpleNamespace(show=work),
             attempts=SimpleNamespace(run=work),
             runs=SimpleNamespace(here=nowhere),
+            misused=nowhere,
         )
 
         @asynccontextmanager
@@ -74,8 +75,8 @@ def connect(era: str) -> Connect:
     return opened
 
 
-async def nowhere() -> None:
-    """Outside of a run there is no position."""
+async def nowhere(*_: Any) -> None:
+    """Outside of a run there is no position, and without a ledger nothing is noted."""
 
 
 def raises(error: Exception) -> Work:

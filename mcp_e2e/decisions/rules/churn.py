@@ -1,6 +1,6 @@
 """R8: beginning anew without having learned anything."""
 
-from mcp_e2e.decisions.history import counted, is_verdict_news
+from mcp_e2e.decisions.history import counted, is_bad, is_verdict_news
 from mcp_e2e.decisions.rules.repeats import A_CHANGE
 from mcp_e2e.model.calls import Call, PastCall, Ruling, Window
 
@@ -28,7 +28,7 @@ def _again(rows: list[PastCall], call: Call) -> list[PastCall]:
     for row in reversed(rows):
         if row.world != call.world or (call.tool in STARTS and row.tool == "run_test" and row.outcome == "pass"):
             break
-        if row.identity == call.identity:
+        if row.identity == call.identity and not is_bad(row):  # R5 judges what fails
             found.append(row)
             if learned:
                 break

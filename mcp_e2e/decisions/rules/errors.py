@@ -1,11 +1,12 @@
 """R5: the same error of one tool, for what is no test's failure: commands, services, misuse."""
 
-from mcp_e2e.decisions.history import is_bad, of_today
+from mcp_e2e.decisions.history import is_bad, of_today, patient
 from mcp_e2e.decisions.rules.repeats import A_CHANGE
 from mcp_e2e.decisions.tools import tool
 from mcp_e2e.model.calls import Call, PastCall, Ruling, Window
 
-ADVISE, REFUSE, REFUSE_ALL_PROGRAMS = 3, 4, 6
+ADVISE, REFUSE, REFUSE_ALL = 3, 4, 6
+"""The last is for another program than those that failed, and for one command repeated after deliberate waits."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 300.0, 900.0
 """Longer than an agent sleeps just to get past it. After the wait one call may show whether the cause is gone."""
 
@@ -19,7 +20,10 @@ def same_error(window: Window, call: Call) -> Ruling | None:
     evidence = (f"{len(errors)} times in a row: {errors[0].signature}",) if errors else ()
     if times == ADVISE:
         return Ruling("advise", "R5", evidence)
-    if times < REFUSE or (times < REFUSE_ALL_PROGRAMS and not _same_purpose(call, errors)):
+    waited = patient(call, errors[0] if errors else None) and all(row.identity == call.identity for row in errors)
+    if times < (
+        REFUSE_ALL if (waited and tool(call.tool).kind == "command") or not _same_purpose(call, errors) else REFUSE
+    ):
         return None
     wait = min(FIRST_WAIT_S * 2 ** (times - REFUSE), LONGEST_WAIT_S)
     left = (errors[0].ended_at or errors[0].at) + wait - call.at
