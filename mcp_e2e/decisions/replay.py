@@ -5,7 +5,7 @@ only to tell two equal calls at the same moment from one that repeats.
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ _VERDICTS = {
     "skip": Verdict.CANCELLED,
     "cancelled": Verdict.CANCELLED,
 }
+_UNTOLD = frozenset({"refused", "throttled", "abandoned"})
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Replay:
         self._configured = configured or Limits()
         self._scopes: dict[str, Scope] = {}
 
-    def judge(self, steps: list[Step]) -> Iterator[dict[str, Any]]:
+    def judge(self, steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
         """One line for each call: ``{i, ruling, rule, state}``."""
         for step in steps:
             scope = self._scopes.setdefault(_project(step), Scope())
@@ -88,6 +89,8 @@ class Replay:
         if step.get("kind") is not None:
             facts.setdefault("kind", step["kind"])
         outcome = str(step.get("outcome") or "ok")
+        if outcome in _UNTOLD:  # of our own ledger: it was stopped or died, so nobody knows
+            outcome = "cancelled"
         if call.tool == "run_test" and not call.subject and facts.get("test"):  # it says only now which one was due
             args = {**call.args, "test": facts["test"]}
             call = replace(call, args=args, identity=tools.identity(call.tool, args), subject=str(facts["test"]))

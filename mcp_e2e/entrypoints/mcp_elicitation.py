@@ -30,15 +30,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.decisions.breaker import limits_in_force
 from mcp_e2e.entrypoints.mcp_calls import call, failed, position
 from mcp_e2e.entrypoints.mcp_handlers import Visit
 from mcp_e2e.entrypoints.mcp_usage import find, parse
 from mcp_e2e.errors import E2EError, Refused, UsageError
-from mcp_e2e.model.calls import BreakerState, Limits
-from mcp_e2e.store import breaker as breakers
-from mcp_e2e.store.database import open_database
-from mcp_e2e.store.layout import Layout
+from mcp_e2e.model.calls import BreakerState
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +100,7 @@ class Asking:
             return refused
 
     async def _ask(self, ctx: Context, question: _Question, at: Visit) -> CallToolResult | InputRequiredResult:
-        if not await _is_configured(at.app, question.incident):
+        if not await at.app.breaker.may_ask(question.incident):
             return question.answer
         if ctx.session.protocol_version in MODERN_PROTOCOL_VERSIONS:
             state = secrets.token_urlsafe(16)  # says nothing and cannot be guessed, so it needs no seal
@@ -152,22 +148,6 @@ def _patience(params: CallToolRequestParams, at: Visit) -> float:
     except UsageError:  # a wrong call, repeated until it was refused
         return at.patience_s
     return at.wait(getattr(given, "wait_seconds", None))
-
-
-async def _is_configured(app: App, incident: str) -> bool:
-    """Whether asking was switched on when the limits in force were stored.
-
-    Read from the sealed record alone: the configuration and the incident's file may have been edited since, and a
-    record that was edited itself allows nothing.
-    """
-    try:
-        async with open_database(Layout(app.state_dir).database) as database:
-            breaker = await database.run(breakers.load)
-    except E2EError:
-        logger.debug("the limits in force could not be read, so nobody is asked")
-        return False
-    same = breaker.state is BreakerState.OPEN and breaker.incident == incident
-    return same and breakers.TAMPERED not in breaker.evidence and limits_in_force(breaker, Limits()).elicitation
 
 
 async def _reply(ctx: Context, question: _Question) -> ElicitResult | None:

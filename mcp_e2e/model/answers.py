@@ -97,6 +97,8 @@ class BreakerLine(Part):
     opened_by: str | None = None
     evidence: list[str] = []
     refusals: int = 0
+    stopped: list[str] = []  # what rules have refused since the last reset, latest first
+    failed_probes: int = 0
     reset: str | None = None  # shown on a person's terminal only
 
 

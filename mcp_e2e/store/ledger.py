@@ -135,30 +135,33 @@ def reserved(con: sqlite3.Connection) -> dict[int, str]:
 
 
 def history(con: sqlite3.Connection) -> list[dict[str, Any]]:
-    """The whole past as steps of a trace (CONTRACT 7), oldest first; a person's own calls are marked."""
+    """The whole past as steps of a trace (CONTRACT 7), oldest first, a person's resets in between."""
     rows = con.execute("SELECT * FROM ledger ORDER BY id").fetchall()
-    return [
-        {
-            "i": row["id"],
-            "t": row["at"],
-            "session": row["caller"],
-            "pid": row["lease"],
-            "project": ".",
-            "tree": row["world"],
-            "tool": row["tool"],
-            "args": json.loads(row["args"]),
-            "outcome": row["outcome"],
-            "result": json.loads(row["result"]) if row["result"] else None,
-            "dur": (row["ended_at"] or row["at"]) - row["at"],
-            "planned": bool(row["planned"]),
-            "free": bool(row["free"]),
-            "person": bool(row["person"]),
-            "joins": bool(row["joins"]),
-            "identity": row["identity"],
-            "live": {"ruling": row["ruling"], "rule": row["rule"], "state": row["state"]},
-        }
-        for row in rows
-    ]
+    resets = [json.loads(row["body"])["cleared"] for row in con.execute("SELECT body FROM breaker ORDER BY seq")]
+    events = [{"i": after, "ev": "human_reset", "project": "."} for after in sorted(set(resets) - {0})]
+    return sorted([*map(_step, rows), *events], key=lambda step: (step["i"], "ev" in step))
+
+
+def _step(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "i": row["id"],
+        "t": row["at"],
+        "session": row["caller"],
+        "pid": row["lease"],
+        "project": ".",
+        "tree": row["world"],
+        "tool": row["tool"],
+        "args": json.loads(row["args"]),
+        "outcome": row["outcome"],
+        "result": json.loads(row["result"]) if row["result"] else None,
+        "dur": (row["ended_at"] or row["at"]) - row["at"],
+        "planned": bool(row["planned"]),
+        "free": bool(row["free"]),
+        "person": bool(row["person"]),
+        "joins": bool(row["joins"]),
+        "identity": row["identity"],
+        "live": {"ruling": row["ruling"], "rule": row["rule"], "state": row["state"]},
+    }
 
 
 def remember(con: sqlite3.Connection, identity: str, answer: str, at: float) -> None:

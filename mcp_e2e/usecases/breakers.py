@@ -8,11 +8,11 @@ from typing import Any
 from mcp_e2e.decisions import breaker as machine
 from mcp_e2e.errors import UsageError
 from mcp_e2e.model.answers import BreakerLine
-from mcp_e2e.model.calls import Breaker, BreakerState
+from mcp_e2e.model.calls import Breaker, BreakerState, Limits
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import events, ledger
-from mcp_e2e.usecases.incidents import mark_reset, read_incident
+from mcp_e2e.usecases.incidents import mark_reset, new_incident, read_incident
 from mcp_e2e.usecases.replies import when
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -25,7 +25,7 @@ class Breakers:
 
     async def show(self, *, person: bool = False) -> BreakerLine:
         """State, count and evidence; how to reset it only for a person's terminal."""
-        breaker, refused = await self._place.run(_read)
+        breaker, refused, stopped = await self._place.run(_read)
         is_open = breaker.state is BreakerState.OPEN
         return BreakerLine(
             state=breaker.state.value,
@@ -39,7 +39,9 @@ class Breakers:
                 *(f"{red.test} {red.verdict}: {red.message[:160]} ({red.by})" for red in breaker.reds[-5:]),
             ],
             refusals=refused,
-            reset=RESET_LINE if is_open and person else None,
+            stopped=[f"{each['rule']}: {each['tool']} {each['subject']}".strip() for each in stopped],
+            failed_probes=breaker.failed_probes,
+            reset=RESET_LINE if (is_open or stopped) and person else None,
         )
 
     async def incident(self) -> dict[str, Any] | None:
@@ -57,20 +59,52 @@ class Breakers:
             ]
         }
 
-    async def reset(self, caller: Caller, *, actor: Mapping[str, Any]) -> BreakerLine:
+    async def may_ask(self, incident: str) -> bool:
+        """Whether this incident may be cleared through the client: configured when it was counted, and not tampered."""
+        breaker = await self._place.run(breakers.load)
+        same = breaker.state is BreakerState.OPEN and breaker.incident == incident
+        asked = machine.limits_in_force(breaker, self._place.limits()).elicitation
+        return same and asked and breakers.TAMPERED not in breaker.evidence and breaker.opened_by != machine.PERSON
+
+    async def lock(self, caller: Caller, *, reason: str) -> BreakerLine:
+        """Open the breaker by a person's word; it is cleared like any other incident."""
+        await self._place.open()
+        shown = self._place.identified(caller).shown
+
+        def work(con: Connection) -> None:
+            before, now = breakers.load(con), self._place.now()
+            why, limits = [f"{reason} ({shown})"], self._place.limits()
+            after = machine.open_by(before, machine.PERSON, now, why, configured=limits, incident=new_incident())
+            breakers.save(con, before, after, now, {"by": shown, "reason": reason})
+
+        await self._place.run(work)
+        await self._place.keep_incident()
+        return await self.show(person=True)
+
+    async def past(self) -> tuple[list[dict[str, Any]], Limits]:
+        """Every call ever judged as steps of a trace, with a person's resets in between, and the limits configured."""
+        await self._place.open()
+        return await self._place.run(ledger.history), self._place.limits()
+
+    async def reset(self, caller: Caller, *, actor: Mapping[str, Any], incident: str | None = None) -> BreakerLine:
         """Leave ``open`` for ``half_open`` and forget every count and refusal; ``actor`` (tty, parents) is recorded.
 
-        The door has seen by then that a person asks. Raises UsageError when nothing is stopped.
+        The door has seen by then that a person asks. ``incident``: the one that was looked at.
+
+        Raises:
+            UsageError: nothing is stopped, or another incident has come meanwhile.
         """
         await self._place.open()
         caller = self._place.identified(caller)
-        incident = await self._place.run(lambda con: self._reset(con, caller, actor))
-        if incident is not None:
-            mark_reset(self._place.layout.incidents, incident, self._place.now(), caller.shown)
+        cleared = await self._place.run(lambda con: self._reset(con, caller, actor, incident))
+        if cleared is not None:
+            mark_reset(self._place.layout.incidents, cleared, self._place.now(), caller.shown)
         return await self.show(person=True)
 
-    def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any]) -> str | None:
+    def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any], seen: str | None) -> str | None:
         before = breakers.load(con)
+        if seen is not None and before.incident != seen:
+            raise UsageError("another incident has come meanwhile", remedy="Look at that one first.")
         if before.state is not BreakerState.OPEN and not ledger.stopped(con, before.cleared):
             raise UsageError(f"the breaker is {before.state.value}, not open", remedy="There is nothing to reset.")
         now = self._place.now()
@@ -87,6 +121,7 @@ class Breakers:
         return before.incident
 
 
-def _read(con: Connection) -> tuple[Breaker, int]:
+def _read(con: Connection) -> tuple[Breaker, int, list[dict[str, Any]]]:
     breaker = breakers.load(con)
-    return breaker, ledger.refusals(con, incident=breaker.incident) if breaker.incident else 0
+    refused = ledger.refusals(con, incident=breaker.incident) if breaker.incident else 0
+    return breaker, refused, ledger.stopped(con, breaker.cleared)

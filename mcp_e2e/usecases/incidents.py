@@ -6,7 +6,7 @@ A database that was lost does not close the breaker: an incident that no person 
 import json
 import os
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -73,7 +73,7 @@ def _as_breaker(facts: dict[str, Any]) -> Breaker:
     return Breaker(
         state=BreakerState.OPEN,
         generation=1,
-        limits=Limits(**facts["limits"]) if facts.get("limits") else None,
+        limits=replace(Limits(**facts["limits"]), elicitation=False) if facts.get("limits") else None,
         evidence=tuple(facts.get("evidence", ())),
         reds=tuple(Red(**red) for red in facts.get("reds", ())),
         incident=facts["incident"],

@@ -47,6 +47,7 @@ class Workplace:
         *,
         client: str,
         door: Literal["mcp", "cli"],
+        person: bool = False,
         tasks: TaskGroup,
         stack: AsyncExitStack,
         now: Callable[[], float] = time.time,
@@ -57,6 +58,7 @@ class Workplace:
         self.now = now
         self._client = client
         self._door: Literal["mcp", "cli"] = door
+        self._person = person
         self._stack = stack
         self._opening = anyio.Lock()
         self._opened: Opened | None = None
@@ -121,7 +123,7 @@ class Workplace:
     def caller(self) -> Caller:
         """This process as it is before a client has said its name."""
         lease = self._opened.lease.id if self._opened else ""
-        return Caller(self._client, os.getpid(), lease, self._door)
+        return Caller(self._client, os.getpid(), lease, self._door, self._person)
 
     def identified(self, caller: Caller) -> Caller:
         """``caller`` with the lease of this process, known once the workplace is open."""

@@ -3,7 +3,7 @@
 import click
 
 from mcp_e2e import __version__
-from mcp_e2e.entrypoints.cli import breaker, config, execs, logs, running, runs, serving, sessions
+from mcp_e2e.entrypoints.cli import breaker, config, execs, guard, logs, running, runs, serving, sessions
 from mcp_e2e.entrypoints.cli.options import Group
 
 PROGRAM = "mcp-e2e"
@@ -24,6 +24,7 @@ COMMANDS: tuple[click.Command, ...] = (
     logs.logs,
     runs.runs,
     breaker.breaker,
+    guard.guard,
     config.config,
 )
 EXIT_CODES = """\

@@ -22,6 +22,7 @@ from mcp_e2e.model.answers import BreakerLine
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look alike
 CODE_LENGTH = 5
 REFUSED_SHOWN = 10
+REASON_AFTER = 2  # failed probes after which a reset asks what is different
 
 
 @click.group(cls=Group)
@@ -49,7 +50,7 @@ def _advice(line: BreakerLine) -> str:
         return f"Only a person can close it, after looking at the evidence{how}"
     if line.state == "half_open":
         return "One test may run as a probe: a pass closes it, a red opens it again."
-    return "Tests may run."
+    return f"Tests may run; what was refused is cleared by: {line.reset}" if line.reset else "Tests may run."
 
 
 @breaker.command(example="mcp-e2e breaker reset", changes=True)
@@ -65,11 +66,27 @@ def reset(said: Said) -> Outcome:
     code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
     if _typed(f"To let one test run again, type {code}: ") != code:
         raise _refused("that was not the code", "Nothing was changed. Call again for a new code.", "code")
+    actor = _actor()
+    if incident.get("failed_probes", 0) >= REASON_AFTER:
+        actor["reason"] = _typed(f"{incident['failed_probes']} probes have failed already. What is different now? ")
+        if not actor["reason"]:
+            raise _refused("no reason was given", "Nothing was changed. Say what has changed since.", "reason")
 
     async def work(app: App) -> Outcome:
-        if (await app.breaker.show()).incident != incident["incident"]:
-            raise UsageError("another incident has come meanwhile", remedy="Call again and look at that one.")
-        line = await app.breaker.reset(app.caller, actor=_actor())
+        line = await app.breaker.reset(app.caller, actor=actor, incident=incident["incident"])
+        return Outcome({**line.shown(), "next_step": _advice(line)})
+
+    return inside(said, work)
+
+
+@breaker.command(example="mcp-e2e breaker lock 'the GPU is being repaired'", changes=True)
+@click.argument("reason")
+@click.pass_obj
+def lock(said: Said, reason: str) -> Outcome:
+    """Stop all work of agents until a person resets the breaker; REASON is what they are told."""
+
+    async def work(app: App) -> Outcome:
+        line = await app.breaker.lock(app.caller, reason=reason)
         return Outcome({**line.shown(), "next_step": _advice(line)})
 
     return inside(said, work)
@@ -97,12 +114,13 @@ def _refused(why: str, remedy: str, rule: str, **facts: Any) -> Refused:
 
 async def _incident(app: App) -> dict[str, Any]:
     line = await app.breaker.show()
-    if line.state != "open":
+    if line.state != "open" and not line.stopped:
         raise UsageError(
             f"the breaker is {line.state}, not open", remedy="There is nothing to reset.", state=line.state
         )
     found = await app.breaker.incident() or {}
-    return {"incident": line.incident, "opened_at": line.opened_at, "evidence": line.evidence, **_known(found)}
+    shown = {"incident": line.incident, "opened_at": line.opened_at, "evidence": line.evidence}
+    return {**shown, "stopped": line.stopped, "failed_probes": line.failed_probes, **_known(found)}
 
 
 def _known(found: Mapping[str, Any]) -> dict[str, Any]:

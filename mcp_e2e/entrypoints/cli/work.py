@@ -19,7 +19,7 @@ def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = F
     """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts."""
 
     async def opened() -> T | E2EError:
-        async with open_app(said.options(), os.environ, door="cli", settles=settles) as app:
+        async with open_app(said.options(), os.environ, door="cli", settles=settles, person=is_person()) as app:
             try:
                 return await work(app)
             except E2EError as error:  # as a value: a task group would wrap it
@@ -33,5 +33,5 @@ def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = F
 
 
 def is_person() -> bool:
-    """A terminal on both ends and no agent in between."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and agent_markers.found(os.environ) is None
+    """A terminal to type in and to talk to, and no agent in between."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and agent_markers.found(os.environ) is None

@@ -1,0 +1,291 @@
+"""What one ruling costs with few and many stored calls: window read, rules, row written and commit.
+
+    python benchmarks/ruling.py --stored 10000 1000000 --rulings 500
+
+Measured as a call waits for it, with the way to the database's thread and back, beside a bare INSERT and COMMIT that
+takes the same way in the same database; the ratio is what to look at. Looking at the world is no part of it
+(``benchmarks/world.py``). Ends with status 1 when a median misses its target.
+"""
+
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from mcp_e2e.decisions import breaker as machine
+from mcp_e2e.decisions import guard, history, tools
+from mcp_e2e.model.calls import Call
+from mcp_e2e.settings import Source
+from mcp_e2e.settings.discover import FILE_NAME
+from mcp_e2e.store import breaker as breakers
+from mcp_e2e.store.database import transact
+from mcp_e2e.store.layout import Layout
+from mcp_e2e.store.migrations import migrate
+from mcp_e2e.usecases.gate import Gate, Judged, Passage
+from mcp_e2e.usecases.workplace import Workplace
+from mcp_e2e.usecases.worlds import Worlds
+
+FEW = 10_000
+TARGET_MS, TARGET_MS_MANY = 1.0, 3.0
+APART_S = 30.0  # between two stored calls: a window is the last three hours
+DIFFERENT_ROUNDS = 200
+WINDOW = 400
+REFUSALS = 1_000
+COLD = 15
+INCIDENT = "i-bench1"
+STATE_DIR = ".mcp-e2e"
+
+Row = tuple[Any, ...]
+_COLUMNS = (
+    *("at", "ended_at", "tool", "identity", "args", "caller", "lease", "door", "ruling", "rule", "state", "incident"),
+    *("run", "subject", "world", "planned", "free", "joins", "person", "outcome", "shown", "fault", "signature"),
+    *("seen", "result"),
+)
+_INSERT = f"INSERT INTO ledger ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call and how it ends. ``seen``: how often its result has been shown before, where it is stored."""
+
+    tool: str
+    args: Mapping[str, Any]
+    outcome: str
+    told: Mapping[str, Any]
+    world: str
+    seen: int = 0
+
+    def call(self, lease: str) -> Call:
+        return Call(
+            tool=self.tool,
+            identity=tools.identity(self.tool, self.args),
+            args=self.args,
+            at=time.time(),
+            caller="claude-code (pid 4711)",
+            lease=lease,
+            subject=tools.subject(self.tool, self.args),
+            world=self.world,
+        )
+
+    def row(self, run: str) -> Row:
+        """Without its two times."""
+        call = self.call("4711-0a1b2c3d")
+        told = tools.result(self.tool, call.identity, self.outcome, self.told)
+        return (
+            *(self.tool, call.identity, json.dumps(self.args), call.caller, call.lease, "mcp", "allow", None),
+            *("closed", None, run, call.subject, self.world, 0, 0, 0, 0, told.outcome, told.shown, told.fault),
+            *(told.signature, self.seen, json.dumps(self.told)),
+        )
+
+
+def honest() -> Iterator[Step]:
+    """An agent that edits, tests, looks and records, round after round; each round is a new world."""
+    for at in count():
+        world, test = f"{at % DIFFERENT_ROUNDS:012x}", f"checkout_{at % 7}"
+        error = f"AssertionError: the sum of order {chr(97 + at % 26) * 5} is wrong, in basket_{chr(97 + at % 23)}"
+        output = f"built basket_{chr(97 + at % 23)} and {chr(97 + at % 26) * 7}"
+        job = {"action": "output", "id": "comfyui", "offset": at * 512}
+        yield Step("run_test", {"test": test}, "fail", {"test": test, "status": "failed", "error": error}, world)
+        yield Step("job", job, "ok", {"state": "ready", "next_offset": at * 512 + 512}, world)
+        yield Step("safe_exec", {"command": f"make {test}"}, "ok", {"exit_code": 0, "output": output}, world)
+        yield Step("run_test", {"test": test}, "pass", {"test": test, "status": "passed"}, world)
+        yield Step("checkpoint", {"result": "success", "note": error}, "ok", {"slot": at, "result": "success"}, world)
+        yield Step("status", {}, "ok", {"state": "idle", "done": at, "total": 5_000, "current": test}, world)
+
+
+def one_test() -> Iterator[Step]:
+    """The same test passes again and again on one world."""
+    while True:
+        yield Step("run_test", {"test": "home"}, "pass", {"test": "home", "status": "passed"}, "0" * 12, seen=3)
+
+
+def two_commands() -> Iterator[Step]:
+    """Two commands in turn, with one error on one world: no rule can stop reading before the window's end."""
+    told = {"exit_code": 1, "output": "error: cannot reach the registry"}
+    for at in count():
+        yield Step("safe_exec", {"command": f"make step{'ab'[at % 2]}"}, "ok", told, "1" * 12, seen=3)
+
+
+def rows(steps: Iterator[Step], stored: int, apart_s: float) -> Iterator[Row]:
+    """``stored`` rows, the last one of now. They repeat after ``DIFFERENT_ROUNDS``, long after a window's end."""
+    known = [step.row(f"r-{at // 60:08x}") for at, step in enumerate(islice(steps, 6 * DIFFERENT_ROUNDS))]
+    now = time.time()
+    for at in range(stored):
+        when = now - (stored - at) * apart_s
+        yield (when, when + 0.4 * apart_s, *known[at % len(known)])
+
+
+def fill(layout: Layout, stored: int) -> None:
+    """A database with so many calls of the past, on disk before it is measured."""
+    con = sqlite3.connect(layout.database, isolation_level=None)
+    con.row_factory = sqlite3.Row
+    con.execute("PRAGMA journal_mode = OFF")
+    con.execute("PRAGMA synchronous = OFF")
+    transact(con, migrate)
+    con.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL) STRICT")
+    transact(con, lambda con: con.executemany(_INSERT, rows(honest(), stored, APART_S)))
+    con.close()
+    with layout.database.open("rb") as file:
+        os.fsync(file.fileno())  # or the first commits would pay for it
+
+
+def add(con: sqlite3.Connection, steps: Iterator[Step]) -> None:
+    """A window full of them, within the last minutes."""
+    con.executemany(_INSERT, rows(steps, WINDOW, 1.0))
+
+
+def hammered(con: sqlite3.Connection) -> None:
+    """Open the breaker, and let agents have gone on all the same."""
+    before = breakers.load(con)
+    opened = machine.open_by(
+        before, "R9", time.time(), ["30 calls told nothing new"], configured=machine.Limits(), incident=INCIDENT
+    )
+    breakers.save(con, before, opened, time.time())
+    con.executemany(_INSERT, map(_refused, rows(two_commands(), REFUSALS, 0.1)))
+
+
+def _refused(row: Row) -> Row:
+    changed = {"ruling": "refuse", "rule": "R9", "state": "open", "incident": INCIDENT, "outcome": "refused"}
+    nothing = dict.fromkeys(("shown", "fault", "signature", "result"))
+    return tuple((dict(zip(_COLUMNS, row, strict=True)) | changed | nothing).values())
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of each ruling, of the rules in it, and of the bare commit after it."""
+
+    ruling: list[float]
+    rules: list[float]
+    bare: list[float]
+
+    def line(self, name: str) -> str:
+        whole, rules, bare = (1000 * statistics.median(each) for each in (self.ruling, self.rules, self.bare))
+        p95 = 1000 * statistics.quantiles(self.ruling, n=20)[-1]
+        return f"  {name:28} {whole:6.2f} {p95:6.2f} {rules:8.2f} {bare:8.2f} {whole / bare:8.2f}"
+
+
+class Desk:
+    """One process's gate on the project."""
+
+    def __init__(self, place: Workplace) -> None:
+        self.place = place
+        self._gate = Gate(place, Worlds(place))
+
+    async def judge(self, call: Call) -> tuple[float, Judged]:
+        """Seconds of the ruling as its caller waits for it."""
+        began = time.perf_counter()
+        judged = await self.place.run(lambda con: self._gate._judge(con, call))  # noqa: SLF001
+        return time.perf_counter() - began, judged
+
+    async def work(self, steps: Iterator[Step], rulings: int) -> Times:
+        times = Times([], [], [])
+        for step in islice(steps, rulings):
+            call = step.call(self.place.here.lease.id)
+            spent, judged = await self.judge(call)
+            times.ruling.append(spent)
+            times.rules.append(_seconds(lambda call=call, judged=judged: _rules(judged, call)))
+            if judged.ruling.kind in {"allow", "advise"}:
+                passage = Passage(call, judged.ruling, judged.call_id, step.outcome, dict(step.told))
+                await self.place.run(lambda con, passage=passage: self._gate._settle(con, passage))  # noqa: SLF001
+            times.bare.append(await self._bare())
+        return times
+
+    async def _bare(self) -> float:
+        began = time.perf_counter()
+        await self.place.run(lambda con: con.execute("INSERT INTO bare (at, body) VALUES (?, ?)", (began, "x" * 400)))
+        return time.perf_counter() - began
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _rules(judged: Judged, call: Call) -> None:
+    guard.judge(judged.window, history.placed(call, judged.window.past))
+
+
+@asynccontextmanager
+async def process(project: Path) -> AsyncIterator[Desk]:
+    """What a server or command line has of its own: connection, lease, and nothing read yet."""
+    async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        source = Source({}, project, project=str(project))
+        place = Workplace(source, {}, client="bench", door="mcp", tasks=tasks, stack=stack)
+        await place.open()
+        yield Desk(place)
+
+
+def configure(project: Path, mode: str) -> None:
+    text = f'[project]\nstate_dir = "{STATE_DIR}"\n\n[guard]\nmode = "{mode}"\n'
+    (project / FILE_NAME).write_text(text, encoding="utf-8")
+
+
+async def cold(project: Path) -> float:
+    """Median seconds of the first ruling of a process."""
+    spent = []
+    for step in islice(honest(), COLD):
+        async with process(project) as desk:
+            spent.append((await desk.judge(replace(step.call(desk.place.here.lease.id), free=False)))[0])
+    return statistics.median(spent)
+
+
+async def measure(project: Path, rulings: int) -> tuple[dict[str, Times], float]:
+    found = {}
+    configure(project, "enforce")
+    async with process(project) as desk:
+        found["honest work"] = await desk.work(honest(), rulings)
+        first = await cold(project)
+        configure(project, "observe")  # all rules are asked, and the breaker stays closed
+        for name, steps in (("one test, never news", one_test), ("two commands, never news", two_commands)):
+            await desk.place.run(lambda con, steps=steps: add(con, steps()))
+            found[name] = await desk.work(steps(), rulings)
+        configure(project, "enforce")
+        await desk.place.run(hammered)
+        found[f"open, {REFUSALS:,} refused before"] = await desk.work(two_commands(), rulings)
+    return found, first
+
+
+def told(stored: int, rulings: int) -> bool:
+    """Print what was measured; whether every median met its target."""
+    with tempfile.TemporaryDirectory(prefix="mcp-e2e-bench-") as folder:
+        project = Path(folder).resolve()
+        layout = Layout(project / STATE_DIR)
+        layout.create()
+        filled = _seconds(lambda: fill(layout, stored))
+        size = layout.database.stat().st_size / 1e6
+        found, first = anyio.run(measure, project, rulings)
+    target = TARGET_MS if stored <= FEW else TARGET_MS_MANY
+    worst = max(1000 * statistics.median(times.ruling) for times in found.values())
+    print(f"{stored:,} stored calls, {size:.0f} MB, filled in {filled:.0f} s; {rulings} rulings each, ms")
+    print(f"  {'':28} median    p95    rules     bare    ratio")
+    for name, times in found.items():
+        print(times.line(name))
+    print(f"  {'first ruling of a process':28} {1000 * first:6.2f}")
+    print(f"  {'target for each median':28} {target:6.2f}        {'met' if worst <= target else 'MISSED'}", flush=True)
+    return worst <= target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stored", type=int, nargs="+", default=[FEW, 100 * FEW])
+    parser.add_argument("--rulings", type=int, default=500)
+    options = parser.parse_args()
+    met = [told(stored, options.rulings) for stored in options.stored]
+    sys.exit(0 if all(met) else 1)
+
+
+if __name__ == "__main__":
+    main()
