@@ -32,12 +32,14 @@ Order: plan_run, then run_test and checkpoint per slot, then report. Every reply
 conversation or lost context: status.
 running, starting, queued are no failures. Repeat the same call: it joins the same work and hands over the verdict. \
 Never start that work elsewhere.
-A failed test is a normal reply. Read failure and evidence, change something, run it again. The server's verdict \
-stands; you cannot record success over it.
+A failed test is a normal reply. Read failure and evidence, change something, run it again. On unchanged files one \
+retry is free; the next is refused until something changes: a file, or one checkpoint with a new note. Repeats that \
+tell nothing new are refused; idle status calls get the last answer again. The server's verdict stands; you cannot \
+record success over it.
 Do not restart a healthy service. To load changed service code: stop_session, then start_session.
-Three red tests in a row stop all work for every agent here until a person clears it. Then other arguments, tools, \
-shells or waiting do not help: tell the user the sentence in the refusal and stop. For a suite that may be broken \
-start with plan_run(mode="survey").
+Three red tests in a row stop all work for every agent here until a person clears it; so do three refusals. Then other \
+arguments, tools, shells or waiting do not help: tell the user the sentence in the refusal and stop. For a suite that \
+may be broken start with plan_run(mode="survey").
 Never kill the service by name, delete the state folder, or edit limits in mcp-e2e.toml to pass a refusal.
 """
 

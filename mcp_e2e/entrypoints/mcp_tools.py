@@ -75,8 +75,8 @@ _TABLE = (
         "status",
         "Where are we?",
         'One answer for "where are we?": services, tests that can be run, current run and slot, jobs, breaker, who '
-        "else works here, configuration errors. Call it first in a new conversation. Not for polling: to wait, "
-        "repeat the call that said running.",
+        "else works here, configuration errors. Call it first in a new conversation. Not for polling: idle repeats get "
+        "the last answer; to wait, repeat the call that said running.",
         given.Nothing,
         answers.StatusAnswer,
         _hints(reads=True, repeats=True),
@@ -111,7 +111,7 @@ _TABLE = (
         "Run one test",
         "Run one attempt of an end-to-end test (default: the one due) on the live service, started if needed. "
         "Minutes are normal. running or queued: repeat the same call to join it. A failing verdict is an answer, "
-        "not an error: read failure and evidence, change something, run again. For unit tests use your own runner.",
+        "not an error: read evidence, change something, run again; unchanged, one retry is free. Not for unit tests.",
         given.RunTest,
         answers.AttemptAnswer,
         _hints(destroys=True, world=True),
@@ -122,8 +122,8 @@ _TABLE = (
         "checkpoint",
         "Record a result",
         "Record the result of a finished test and move on; answers with the next one. The server's own verdict "
-        "decides: success over a failing verdict is refused. Put what you learned in note; it survives your "
-        "context. skipped passes over a test that cannot run.",
+        "decides: success over a failing verdict is refused. Put what you learned in note: it survives your context, and "
+        "a new one allows one more attempt on unchanged files. skipped passes over a test that cannot run.",
         given.Checkpoint,
         answers.CheckpointAnswer,
         _hints(repeats=True),

@@ -1,7 +1,8 @@
 """Starting a service once, however many ask for it at the same time, and waiting for it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -55,6 +56,25 @@ class Boots:
             if (job is not None and job.live) or (wanted is not None and not await wanted()):
                 return
             await self._launch(by, name, config, row, job)
+
+    async def newer_code(self, session: Session) -> list[str]:
+        """Files of ``reload_on`` that are newer than the process which has loaded them, the newest first."""
+        _, config = self._sights.config(session.service)
+        if config.attached or not config.reload_on or session.started_at is None:
+            return []
+        folder, begun = self._place.settings().folder(config.cwd), session.started_at
+        return await anyio.to_thread.run_sync(_newer, folder, tuple(config.reload_on), begun)
+
+    async def reload(self, by: str, session: Session) -> None:
+        """Stop that life of the service and start the next, unless somebody has done so already."""
+        name = session.service
+        _, config = self._sights.config(name)
+        async with self.alone(by, name):
+            row = await self._place.run(lambda con: sessions.get(con, name))
+            job = self._sights.job(row)
+            if job is not None and job.live and job.generation == session.generation:
+                job = await jobs.stop(self._place.layout.jobs, job.id)
+                await self._launch(by, name, config, row, job)
 
     async def _launch(
         self, by: str, name: str, config: ServiceConfig, row: SessionRow | None, last: Job | None
@@ -111,6 +131,17 @@ class Boots:
         """Seconds the latest boots took, the median; None before the first."""
         took = sorted(await self._place.run(lambda con: sessions.boots(con, name)))
         return took[len(took) // 2] if took else None
+
+
+def _newer(folder: Path, patterns: tuple[str, ...], begun: float) -> list[str]:
+    """Blocks while it walks."""
+    found: dict[str, float] = {}
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            with suppress(OSError):  # gone meanwhile
+                if path.is_file() and (at := path.stat().st_mtime) > begun:
+                    found[path.relative_to(folder).as_posix()] = at
+    return sorted(found, key=lambda name: -found[name])
 
 
 def _checkable(name: str, config: ServiceConfig) -> None:

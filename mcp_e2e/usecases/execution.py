@@ -100,12 +100,17 @@ class Execution:
             log.exception("attempt %s broke inside mcp_e2e", attempt.id)
             outcome = Outcome(verdicts.of_lost(stored.test, "mcp_e2e itself failed; its log has the traceback"))
         await self._worlds.after_test(before)
-        await self._finish(stored, outcome)
+        await self._finish(stored, await self._with_staleness(stored, outcome))
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         if attempt.state is not AttemptState.RUNNING:
             await self._turn(attempt)
             session = await self._ready(attempt)
+            if session is not None and (changed := await self._boots.newer_code(session)):
+                await self._watch(attempt).progress(f"{session.service}: restarted, because {changed[0]} has changed")
+                await self._boots.reload(attempt.by, session)
+                attempt = replace(attempt, carried={**attempt.carried, "reloaded_for": changed[:5]})
+                session = await self._ready(attempt)
             await self._begin(attempt, session)
             begun = await self._place.run(partial(attempts.get, attempt_id=attempt.id))
             attempt = begun or attempt
@@ -151,7 +156,7 @@ class Execution:
             await clean_outputs(self._place, self._sights, session)
         if attempt.prompt_id is not None and session is not None:
             carried = self._catalogue.workflow_carried(attempt, session)
-            attempt = replace(attempt, carried=carried)
+            attempt = replace(attempt, carried={**attempt.carried, **carried})
             watch = Watching(self._place, attempt, session)
             await submit_workflow(self._catalogue.workflow_work(attempt), self._catalogue.graph(attempt), watch)
         else:
@@ -177,6 +182,16 @@ class Execution:
             return outcome
         why = f"service {attempt.service} died under it (generation {attempt.generation}): {now.cause or now.stage}"
         return replace(outcome, judgement=verdicts.of_lost(attempt.test, why))
+
+    async def _with_staleness(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+        """The service runs older code than what lies there now: edited while the test ran."""
+        if attempt.service is None:
+            return outcome
+        try:
+            stale = await self._boots.newer_code(await self._sights.look(attempt.service))
+        except E2EError:
+            return outcome
+        return replace(outcome, evidence={**outcome.evidence, "service_stale": True}) if stale else outcome
 
     async def _take_back(self, attempt: Attempt, error: E2EError) -> None:
         """The test could not even start: that is no attempt."""

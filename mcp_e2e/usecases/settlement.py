@@ -33,6 +33,8 @@ def settled(con: Connection, attempt: Attempt, outcome: Outcome, limits: Limits,
     if stored is not None and stored.cancelled_by and judgement.verdict is not Verdict.PASSED:
         judgement = verdicts.failed(attempt.test, Verdict.CANCELLED, "cancelled", f"ended by {stored.cancelled_by}")
     evidence = {**outcome.evidence, "generation": stored.generation if stored else None, "world": attempt.world}
+    if stored is not None and stored.carried.get("reloaded_for"):
+        evidence["reloaded_for"] = stored.carried["reloaded_for"]
     spans = {"started_at": outcome.started_at, "ended_at": outcome.ended_at}
     attempts.advance(con, attempt.id, AttemptState.RUNNING, **{k: v for k, v in spans.items() if v is not None})
     if not attempts.finish(con, attempt.id, judgement, evidence, now):
