@@ -37,7 +37,8 @@ class Scope:
     breaker: Breaker = field(default_factory=Breaker)
     past: list[PastCall] = field(default_factory=list)
     course: Course = field(default_factory=Course)
-    edits: int = 0
+    tree: str = ""
+    edits: int = 0  # since that tree was seen
     live: bool = False
     under_way: list[tuple[PastCall, tuple[Any, ...]]] = field(default_factory=list)  # with who called
     refusals: int = 0
@@ -52,13 +53,19 @@ class Replay:
         self._scopes: dict[str, Scope] = {}
 
     def judge(self, steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
-        """One line for each call: ``{i, ruling, rule, state}``."""
+        """One line for each call: ``{i, ruling, rule, state}``, the state as the call meets or opens it."""
         for step in steps:
-            scope = self._scopes.setdefault(_project(step), Scope())
             if "ev" in step:
-                _event(scope, step)
+                for scope in self._meant(step):
+                    _event(scope, step)
             elif "tool" in step:
-                yield self._call(scope, step)
+                yield self._call(self._meant(step)[0], step)
+
+    def _meant(self, step: Step) -> list[Scope]:
+        """The project's scope; an event that names no project is for all of them."""
+        if "ev" in step and step.get("project") is None:
+            return list(self._scopes.values())
+        return [self._scopes.setdefault(_project(step), Scope())]
 
     def _call(self, scope: Scope, step: Step) -> dict[str, Any]:
         call = _as_call(scope, step)
@@ -74,13 +81,14 @@ class Replay:
             scope.breaker = machine.open_by(
                 scope.breaker, str(ruling.rule), call.at, ruling.evidence, configured=self._configured, incident="i-0"
             )
+        state = scope.breaker.state.value
         row = _row(scope, call, ruling)
         if ruling.kind in {"allow", "advise"}:
             row = self._done(scope, call, row, step)
         scope.past.append(row)
         if row.ran:
             scope.under_way.append((row, (step.get("pid"), step.get("session"))))
-        return {"i": step.get("i"), "ruling": ruling.kind, "rule": ruling.rule, "state": scope.breaker.state.value}
+        return {"i": step.get("i"), "ruling": ruling.kind, "rule": ruling.rule, "state": state}
 
     def _done(self, scope: Scope, call: Call, row: PastCall, step: Step) -> PastCall:
         """The row with what the call told, and what that means for plan and breaker."""
@@ -198,8 +206,9 @@ def _event(scope: Scope, step: Step) -> None:
 
 
 def _world(scope: Scope, step: Step) -> str:
-    tree = step.get("tree")
-    return str(tree) if tree is not None else f"edit {scope.edits}"
+    if step.get("tree") is not None:
+        scope.tree, scope.edits = str(step["tree"]), 0
+    return f"{scope.tree} and {scope.edits} edits" if scope.edits else scope.tree
 
 
 def _project(step: Step) -> str:

@@ -8,17 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_e2e.decisions.likeness import without_noise
 from mcp_e2e.model.jobs import ExitRecord
 from mcp_e2e.model.runs import Failure, FailureKind, Verdict
 from mcp_e2e.model.work import Artifact, Collected, PromptFacts
 
-_NOISE = (
-    (re.compile(r"\x1b\[[0-9;]*[A-Za-z]"), ""),
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE), "<id>"),
-    (re.compile(r"0x[0-9a-f]+", re.IGNORECASE), "<addr>"),
-    (re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.+-]+){2,}"), "<path>"),
-    (re.compile(r"\b\d+(?:\.\d+)?\s?(?:ms|s|sec|seconds|MiB|GiB|MB|GB|%)?\b"), "<n>"),
-)
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError|CUDA error: out|std::bad_alloc", re.IGNORECASE)
 _TELLING = re.compile(r"\b(error|failed|assert\w*|exception|fatal)\b", re.IGNORECASE)
 
@@ -30,16 +24,8 @@ class Judgement:
 
 
 def signature(test: str, kind: str, message: str) -> str:
-    """Equal for equal causes: ids, addresses, paths and numbers are blanked; quoted values stay, a new one is news."""
-    pieces = re.split(r"('[^'\n]{0,80}')", message)
-    blanked = [piece if at % 2 else _without_noise(piece) for at, piece in enumerate(pieces)]
-    return f"{test}|{kind}|{' '.join(''.join(blanked).split())[:200]}"
-
-
-def _without_noise(text: str) -> str:
-    for pattern, blank in _NOISE:
-        text = pattern.sub(blank, text)
-    return text
+    """Equal for equal causes."""
+    return f"{test}|{kind}|{without_noise(message)[:200]}"
 
 
 def failed(test: str, verdict: Verdict, kind: FailureKind, message: str) -> Judgement:

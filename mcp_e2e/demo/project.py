@@ -44,7 +44,7 @@ class Project:
 
     @property
     def server_log(self) -> Path:
-        return self.root / "server.log"
+        return self.root / ".server" / "server.log"  # hidden, so that what it says is no change of the project
 
 
 def simulated(boot_seconds: float) -> tuple[str, ...]:
@@ -62,6 +62,8 @@ def write(root: Path, service: Sequence[str] = SIMULATED) -> Project:
     """Write it below ``root``, a folder that may be missing; ``service`` is the command that stays alive."""
     workflows = root / "workflows"
     workflows.mkdir(parents=True)
+    project = Project(root)
+    project.server_log.parent.mkdir()
     tests = GOOD | {BROKEN: (512, 512)}
     for name, (width, height) in tests.items():
         graph = _graph(name, width, height)
@@ -69,7 +71,7 @@ def write(root: Path, service: Sequence[str] = SIMULATED) -> Project:
     blocks = [_TEST.format(name=name, width=width, height=height) for name, (width, height) in tests.items()]
     command = json.dumps(list(service), ensure_ascii=False)
     (root / FILE_NAME).write_text(_SERVICE.format(command=command) + "".join(blocks), encoding="utf-8")
-    return Project(root)
+    return project
 
 
 def _graph(name: str, width: int, height: int) -> dict[str, Any]:

@@ -135,34 +135,51 @@ class Steps:
 
     async def _three_reds(self, agent: Agent) -> None:
         self._screen.step("Three red tests in a row: a node of this workflow fails")
-        plan = await agent.do("plan_run", tests=[BROKEN], count=REDS + 1)
-        plan.must(total=REDS + 1, joined=False)
+        plan = await agent.do("plan_run", tests=[BROKEN], count=REDS)
+        plan.must(total=REDS, joined=False)
         self._run = plan.data["run"]
-        for red in range(1, REDS + 1):
-            attempt = await agent.do("run_test")
-            attempt.must(test=BROKEN, verdict="failed")
-            failure = attempt.data.get("failure") or {}
-            attempt.holds("failure.kind", "execution_error", failure.get("kind"))
-            attempt.holds("the node's words are told", expected=True, seen=NODE_ERROR in failure.get("message", ""))
-            _position(attempt, consecutive_failures=red, breaker="open" if red == REDS else "closed")
-            self._screen.call(f"run_test {red}/{REDS + 1}", f"failed: {failure['message']}", attempt.seconds, "red")
-            point = await agent.do("checkpoint", result="failure", note="fails on purpose")
-            point.must(slot=red, result="failure", verdict="failed")
-        self._screen.note("each recorded as failure by checkpoint; the breaker is open now, for every agent here")
+        await self._red(agent, 1, slot=1, advised=False)
+        await self._red(agent, 2, slot=1, advised=True)
+        refused = await self._stopped(agent, rule="R2", state="closed")
+        self._screen.call(f"run_test 1/{REDS}", "refused by rule R2: no file has changed", refused.seconds, "yellow")
+        await self._recorded(agent, slot=1)
+        await self._red(agent, 3, slot=2, advised=False)
+        await self._recorded(agent, slot=2)
+        self._screen.note("the third opened the breaker, for every agent here, whatever they change now")
+
+    async def _red(self, agent: Agent, red: int, *, slot: int, advised: bool) -> None:
+        attempt = await agent.do("run_test")
+        attempt.must(test=BROKEN, verdict="failed")
+        failure = attempt.data.get("failure") or {}
+        attempt.holds("failure.kind", "execution_error", failure.get("kind"))
+        attempt.holds("the node's words are told", expected=True, seen=NODE_ERROR in failure.get("message", ""))
+        attempt.holds("advice on R2", advised, "Rule R2" in str(attempt.data.get("advice")))
+        _position(attempt, consecutive_failures=red, breaker="open" if red == REDS else "closed")
+        told = "failed again: the one free retry" if advised else f"failed: {failure['message']}"
+        self._screen.call(f"run_test {slot}/{REDS}", told, attempt.seconds, "red")
+
+    async def _recorded(self, agent: Agent, *, slot: int) -> None:
+        point = await agent.do("checkpoint", result="failure", note="fails on purpose")
+        point.must(slot=slot, result="failure", verdict="failed")
+        self._screen.call(f"checkpoint {slot}/{REDS}", f"failure recorded, next: {_next(point)}", point.seconds)
+
+    async def _stopped(self, agent: Agent, *, rule: str, state: str, **arguments: Any) -> Reply:
+        refused = await agent.ask("run_test", **arguments)
+        refused.holds("isError", expected=True, seen=refused.is_error)
+        refused.must(refused=True, code="refused", rule=rule, state=state, retryable=False)
+        return refused
 
     async def _refused(self, agent: Agent) -> None:
-        self._screen.step("The fourth call runs nothing, not even a test that is known to be good")
-        refused = await agent.ask("run_test", test="portrait")
-        refused.holds("isError", expected=True, seen=refused.is_error)
-        refused.must(refused=True, code="refused", rule="R1", state="open", retryable=False)
+        self._screen.step("From now on nothing runs, not even a test that is known to be good")
+        refused = await self._stopped(agent, rule="R1", state="open", test="portrait")
         told = f"refused by rule R1, incident {refused.data['incident']}"
         self._screen.call("run_test", told, refused.seconds, "yellow")
         self._screen.quote(refused.text, "yellow")
         report = await agent.do("report", format="markdown")
-        report.must(run=self._run, refusals=1)
+        report.must(run=self._run, refusals=2)
         report.holds("counts.attempts", REDS, (report.data.get("counts") or {}).get("attempts"))
-        self.reports["three red tests, one refusal"] = report.data["files"]["markdown"]
-        self._screen.call("report", f"still works: {REDS} attempts, 1 refusal, nothing else ran", report.seconds)
+        self.reports["three red tests, two refusals"] = report.data["files"]["markdown"]
+        self._screen.call("report", f"still works: {REDS} attempts, 2 refusals, nothing else ran", report.seconds)
 
     async def _stop(self, agent: Agent) -> None:
         self._screen.step("Stop, and see that nothing is left")

@@ -63,7 +63,7 @@ class Boots:
         if config.attached or not config.reload_on or session.started_at is None:
             return []
         folder, begun = self._place.settings().folder(config.cwd), session.started_at
-        return await anyio.to_thread.run_sync(_newer, folder, tuple(config.reload_on), begun)
+        return await anyio.to_thread.run_sync(_newer, folder, config.reload_on, begun, self._place.now())
 
     async def reload(self, by: str, session: Session) -> None:
         """Stop that life of the service and start the next, unless somebody has done so already."""
@@ -133,13 +133,13 @@ class Boots:
         return took[len(took) // 2] if took else None
 
 
-def _newer(folder: Path, patterns: tuple[str, ...], begun: float) -> list[str]:
-    """Blocks while it walks."""
+def _newer(folder: Path, patterns: list[str], begun: float, now: float) -> list[str]:
+    """Blocks while it walks. A time in the future says nothing of when a file was edited."""
     found: dict[str, float] = {}
     for pattern in patterns:
         for path in folder.glob(pattern):
             with suppress(OSError):  # gone meanwhile
-                if path.is_file() and (at := path.stat().st_mtime) > begun:
+                if path.is_file() and begun < (at := path.stat().st_mtime) <= now:
                     found[path.relative_to(folder).as_posix()] = at
     return sorted(found, key=lambda name: -found[name])
 

@@ -60,7 +60,7 @@ class History:
         self.now += self.gap
         for line in self._replay.judge([{"i": len(self.said), "t": self.now, **step}]):
             self.said.append(" ".join(filter(None, (line["ruling"], line["rule"]))))
-            self.states.append(line["state"])
+            self.states.append(self.state)
         self.now += step.get("dur", 0.0)
         return self
 
@@ -125,8 +125,12 @@ class History:
 
 
 def lines(steps: Sequence[Step], limits: Limits = DEFAULTS) -> list[tuple[str, str | None, str]]:
-    """Ruling, rule and state of each call of a trace."""
-    return [(line["ruling"], line["rule"], line["state"]) for line in Replay(limits).judge(list(steps))]
+    """Ruling and rule of each call of a trace of one project, and the state after it."""
+    replay, told = Replay(limits), []
+    for line in replay.judge(list(steps)):
+        (scope,) = replay._scopes.values()
+        told.append((line["ruling"], line["rule"], scope.breaker.state.value))
+    return told
 
 
 def first_stop(steps: Sequence[Step]) -> int | None:

@@ -24,7 +24,7 @@ from mcp_e2e.usecases.catalogue import work
 from mcp_e2e.usecases.gate import Passage
 from mcp_e2e.usecases.settlement import settled
 
-EVERY = 20  # one call in so many is a test, the others are commands
+EVERY = 50  # one call in so many is a test, the others are commands
 GREEN_UNTIL = 600  # tests pass before this call and fail from it on
 
 

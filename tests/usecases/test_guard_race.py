@@ -152,7 +152,7 @@ async def test_after_a_reset_one_of_eight_probes_at_a_time(server: Servers, star
         else:
             holder.do(verdict=verdict)
             assert holder.told()["ended"]
-    async with server(stops=False) as app:
+    async with server() as app:
         assert (await app.breaker.show()).state == "closed"
         assert (await app._place.run(breakers.log))[1]
     assert rows(project, "SELECT id FROM ledger WHERE outcome IS NULL") == []

@@ -12,9 +12,9 @@ def reloading(project: Path) -> None:
 
 
 def edited_later(path: Path, than: float) -> None:
-    """As if saved a second after ``than``: the clock of files may be coarse."""
+    """As if saved shortly after ``than``: the clock of files may be coarse."""
     path.write_text(path.read_text() + "\n# edited\n")
-    os.utime(path, (than + 1, than + 1))
+    os.utime(path, (than + 0.2, than + 0.2))
 
 
 async def test_an_edited_service_is_restarted_before_the_next_test_and_told(server: Servers, project: Path) -> None:
