@@ -122,8 +122,8 @@ _TABLE = (
         "checkpoint",
         "Record a result",
         "Record the result of a finished test and move on; answers with the next one. The server's own verdict "
-        "decides: success over a failing verdict is refused. Put what you learned in note: it survives your context, and "
-        "a new one allows one more attempt on unchanged files. skipped passes over a test that cannot run.",
+        "decides: success over a failing verdict is refused. Put what you learned in note: it survives your context, "
+        "and a new one allows one more attempt on unchanged files. skipped passes over a test that cannot run.",
         given.Checkpoint,
         answers.CheckpointAnswer,
         _hints(repeats=True),

@@ -164,16 +164,6 @@ def _step(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def remember(con: sqlite3.Connection, identity: str, answer: str, at: float) -> None:
-    """Keep the answer to a look for whoever asks again too soon."""
-    con.execute("INSERT OR REPLACE INTO answers (identity, at, answer) VALUES (?, ?, ?)", (identity, at, answer))
-
-
-def remembered(con: sqlite3.Connection, identity: str) -> tuple[float, str] | None:
-    row = con.execute("SELECT at, answer FROM answers WHERE identity = ?", (identity,)).fetchone()
-    return (row["at"], row["answer"]) if row else None
-
-
 def same_world(con: sqlite3.Connection, world: str, means: str) -> None:
     """``world`` differs from ``means`` only by what a test wrote."""
     if world != means:

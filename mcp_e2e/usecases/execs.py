@@ -110,7 +110,7 @@ class Execs:
             passage.told["jobs"] = [[line.job, line.state] for line in answer.jobs] if answer.jobs else None
             return answer
 
-        return await self._gate.look(caller, "job", args, work, JobAnswer)
+        return await self._gate.look(caller, "job", args, work)
 
     async def _act(
         self, caller: Caller, action: str, name: str, offset: int | None, grep: str | None, wait_seconds: float

@@ -13,18 +13,15 @@ from typing import Any, TypeVar
 import anyio
 
 from mcp_e2e.decisions import breaker as machine
-from mcp_e2e.decisions import guard, history, refusal, tools
+from mcp_e2e.decisions import guard, refusal, tools
 from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.model.answers import Answer
-from mcp_e2e.model.calls import Breaker, Call, Ruling, Window
+from mcp_e2e.model.calls import Call, Result, Ruling
 from mcp_e2e.model.runs import Caller
-from mcp_e2e.process import locks
-from mcp_e2e.store import attempts, ledger, runs
 from mcp_e2e.store import breaker as breakers
-from mcp_e2e.usecases.incidents import new_incident
-from mcp_e2e.usecases.recent import Recent
+from mcp_e2e.store import ledger, runs
+from mcp_e2e.usecases.judging import Judged, Judging
 from mcp_e2e.usecases.replies import status_line
-from mcp_e2e.usecases.settlement import settle_dead_calls
 from mcp_e2e.usecases.workplace import Workplace
 from mcp_e2e.usecases.worlds import Worlds
 
@@ -51,18 +48,16 @@ class Passage:
         return refusal.advice(self.call, self.ruling) if self.ruling.kind == "advise" else None
 
 
-@dataclass(frozen=True)
-class Judged:
-    window: Window
-    ruling: Ruling
-    call_id: int
+def _failed(passage: Passage, error: E2EError) -> None:
+    passage.outcome = "error"
+    passage.told |= {"code": error.code, "error": error.message}
 
 
 class Gate:
     def __init__(self, place: Workplace, worlds: Worlds) -> None:
         self._place = place
         self._worlds = worlds
-        self._recent = Recent()
+        self._judging = Judging(place)
 
     @asynccontextmanager
     async def enter(
@@ -86,31 +81,45 @@ class Gate:
         judged = await self._judged(call)
         if judged.ruling.kind == "refuse":
             raise self._refused(judged, call)
-        async with self._passing(Passage(call, judged.ruling, judged.call_id)) as passage:
+        async with self._passing(Passage(judged.call, judged.ruling, judged.call_id)) as passage:
             yield passage
 
     async def look(
-        self,
-        caller: Caller,
-        tool: str,
-        args: Mapping[str, Any],
-        answer: Callable[[Passage], Awaitable[A]],
-        as_: type[A],
+        self, caller: Caller, tool: str, args: Mapping[str, Any], answer: Callable[[Passage], Awaitable[A]]
     ) -> A:
-        """A call that only looks or records: never refused; too often with nothing new, it gets the last answer."""
+        """A call that only looks or records: never refused. Too often with nothing new, it is told so."""
         call = await self._call(caller, tool, args, None)
         judged = await self._judged(call)
+        passage = Passage(judged.call, judged.ruling, judged.call_id)
         if judged.ruling.kind == "throttle":
-            known = await self._place.run(lambda con: ledger.remembered(con, call.identity))
-            if known is not None:
-                wait = judged.ruling.retry_after_s
-                last = as_.model_validate_json(known[1])
-                return last.model_copy(update={"advice": refusal.unchanged(wait), "look_again_after_s": wait})
-        async with self._passing(Passage(call, judged.ruling, judged.call_id)) as passage:
+            return await self._again(judged, passage, answer)
+        async with self._passing(passage):
             fresh = await answer(passage)
-        text, now = fresh.model_dump_json(exclude_none=True), self._place.now()
-        await self._place.run(lambda con: ledger.remember(con, call.identity, text, now))
         return fresh.model_copy(update={"advice": passage.advice}) if passage.advice else fresh
+
+    async def _again(self, judged: Judged, passage: Passage, answer: Callable[[Passage], Awaitable[A]]) -> A:
+        """A look that would show the last result once more: whether it does is seen before it is written so."""
+        try:
+            fresh = await answer(passage)
+        except E2EError as error:
+            _failed(passage, error)
+            await self._place.run(lambda con: self._looked(con, judged, passage))
+            raise
+        if await self._place.run(lambda con: self._looked(con, judged, passage)):
+            return fresh
+        wait = judged.ruling.retry_after_s
+        return fresh.model_copy(update={"advice": refusal.unchanged(wait), "look_again_after_s": wait})
+
+    def _looked(self, con: Connection, judged: Judged, passage: Passage) -> bool:
+        """Write the call; True when it showed something else than last time, and counts as allowed."""
+        call, past = judged.call, reversed(judged.window.past)
+        last = next((row for row in past if row.identity == call.identity and row.shown), None)
+        moved = last is None or last.shown != self._result(passage).shown
+        ruling = Ruling() if moved else judged.ruling
+        passage.call_id = ledger.write(con, call, ruling, judged.window.breaker, runs.active_id(con))
+        if moved:
+            self._settle(con, passage)
+        return moved
 
     async def misused(self, caller: Caller, tool: str, args: Mapping[str, Any], error: E2EError) -> None:
         """Note a call that was wrong before it could be judged.
@@ -127,8 +136,7 @@ class Gate:
         try:
             yield passage
         except E2EError as error:
-            passage.outcome = "error"
-            passage.told |= {"code": error.code, "error": error.message}
+            _failed(passage, error)
             raise
         except BaseException:
             passage.outcome = "cancelled"
@@ -168,61 +176,20 @@ class Gate:
         return replace(call, world=await self._worlds.now()) if guard.work(call) and not joins else call
 
     async def _judged(self, call: Call) -> Judged:
-        judged = await self._place.run(lambda con: self._judge(con, call))
+        judged = await self._place.run(lambda con: self._judging.judge(con, call))
         if judged.ruling.opens:
             await self._place.keep_incident()
         return judged
 
-    def _judge(self, con: Connection, call: Call) -> Judged:
-        settle_dead_calls(con, self._place.layout.leases, call.at)
-        window = self._window(con)
-        live = bool(attempts.any_open(con))
-        world = call.world or (window.past[-1].world if window.past else "")  # a look changes nothing
-        call = history.placed(replace(call, live=live, world=world), window.past)
-        wanted = guard.judge(window, call)
-        ruling = guard.observed(window, wanted)
-        if ruling.opens:
-            opened = machine.open_by(
-                window.breaker,
-                str(ruling.rule),
-                call.at,
-                ruling.evidence,
-                configured=self._place.limits(),
-                incident=new_incident(),
-            )
-            breakers.save(con, window.breaker, opened, call.at)
-            window = replace(window, breaker=opened, refusals_in_incident=0)
-        would = wanted.kind if wanted.kind != ruling.kind else None
-        call_id = ledger.write(con, call, ruling, window.breaker, runs.active_id(con), would)
-        if ruling.takes_probe:
-            breakers.save(con, window.breaker, machine.take_probe(window.breaker, call_id, call.lease), call.at)
-        return Judged(window, ruling, call_id)
-
-    def _window(self, con: Connection) -> Window:
-        breaker = breakers.load(con)
-        past = self._recent.read(con, breaker)
-        return Window(
-            breaker=breaker,
-            past=past,
-            limits=machine.limits_in_force(breaker, self._place.limits()),
-            probe_alive=self._probe_alive(con, breaker),
-            refusals_in_incident=ledger.refusals(con, incident=breaker.incident) if breaker.incident else 0,
-        )
-
-    def _probe_alive(self, con: Connection, breaker: Breaker) -> bool:
-        """An attempt that holds the permit lives on with whoever takes it over; before that it is its process's."""
-        if breaker.probe_attempt is not None:
-            attempt = attempts.get(con, breaker.probe_attempt)
-            return attempt is not None and attempt.open
-        lease = breaker.probe_lease
-        return lease is not None and locks.is_alive(self._place.layout.leases, lease)
+    def _result(self, passage: Passage) -> Result:
+        told = self._place.masked(passage.told)
+        return tools.result(passage.call.tool, passage.call.identity, passage.outcome, told)
 
     def _settle(self, con: Connection, passage: Passage) -> None:
         now = self._place.now()
         breaker = breakers.load(con)
-        told = self._place.masked(passage.told)
-        result = tools.result(passage.call.tool, passage.call.identity, passage.outcome, told)
-        ledger.complete(con, passage.call_id, result, now, breaker.cleared, _kept(told))
+        told = _kept(self._place.masked(passage.told))
+        ledger.complete(con, passage.call_id, self._result(passage), now, breaker.cleared, told)
         if breaker.probe_call == passage.call_id and breaker.probe_attempt is None:
             breakers.save(con, breaker, machine.release_probe(breaker), now)
 

@@ -41,7 +41,7 @@ class Reports:
         if format != "summary" and format not in FORMATS:
             raise UsageError(f"format {format!r} is not known", remedy=f"One of: summary, {', '.join(FORMATS)}.")
         work = partial(self._show, run=run, format_=format)
-        return await self._gate.look(caller, "report", {"run": run, "format": format}, work, ReportAnswer)
+        return await self._gate.look(caller, "report", {"run": run, "format": format}, work)
 
     async def _show(self, passage: Passage, run: str | None, format_: str) -> ReportAnswer:
         if run == "list":

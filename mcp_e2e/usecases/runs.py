@@ -153,7 +153,7 @@ class Runs:
 
     async def next(self, caller: Caller) -> NextAnswer:
         """The slot that is due, why, and its history."""
-        return await self._gate.look(caller, "next_test", {}, self._next, NextAnswer)
+        return await self._gate.look(caller, "next_test", {}, self._next)
 
     async def _next(self, passage: Passage) -> NextAnswer:
         run = await self._place.run(runs.active)
@@ -187,7 +187,7 @@ class Runs:
             raise UsageError(f"result {result!r} is not known", remedy=f"{hint}One of: {', '.join(RESULTS)}.")
         claim = Claim(RESULTS[result], note or "", test, caller.shown, slot)
         args = {"result": claim.result, "note": note, "test": test}
-        return await self._gate.look(caller, "checkpoint", args, partial(self._recorded, claim=claim), CheckpointAnswer)
+        return await self._gate.look(caller, "checkpoint", args, partial(self._recorded, claim=claim))
 
     async def _recorded(self, passage: Passage, claim: Claim) -> CheckpointAnswer:
         limits, now = self._place.limits(), self._place.now()

@@ -46,7 +46,7 @@ class Status:
             passage.told = _told(answer)
             return answer
 
-        return await self._gate.look(caller, "status", {}, work, StatusAnswer)
+        return await self._gate.look(caller, "status", {}, work)
 
     def _config_error(self) -> ConfigError | None:
         try:

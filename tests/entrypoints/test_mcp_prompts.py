@@ -55,6 +55,22 @@ def test_the_list_says_what_an_editor_shows(prompt: mcp_prompts.Template) -> Non
     assert [a.required for a in listed.arguments or ()] == [a.required for a in prompt.arguments]
 
 
+@every_prompt
+def test_no_prompt_tells_how_to_clear_a_refusal(prompt: mcp_prompts.Template) -> None:
+    """Only a person does that, and whoever reads a prompt would try."""
+    assert "reset" not in prompt.text
+    assert "elicitation" not in prompt.text
+
+
+def test_whoever_runs_tests_is_told_what_is_refused() -> None:
+    """Before it happens: the free retry, what clears a refusal, and what three of them do."""
+    for name in ("run-e2e", "debug-failure"):
+        text = " ".join(PROMPTS[name].text.split())
+        assert "one retry is free" in text
+        assert "A refusal says what clears it" in text
+        assert "three refusals" in text
+
+
 def test_a_value_is_put_in_as_it_is() -> None:
     """Braces, backslashes and names of other arguments in it mean nothing."""
     said = PROMPTS["debug-failure"].filled({"test": r"\1 {{hint}}", "hint": "h"})

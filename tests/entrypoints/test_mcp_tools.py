@@ -7,11 +7,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from mcp.types import ListToolsResult
 
+from mcp_e2e.decisions import guard
 from mcp_e2e.entrypoints.mcp_schemas import fits, input_schema, output_schema
 from mcp_e2e.entrypoints.mcp_server import INSTRUCTIONS
 from mcp_e2e.entrypoints.mcp_tools import TOOLS, Tool
 from mcp_e2e.entrypoints.mcp_usage import parse
 from mcp_e2e.errors import UsageError
+from mcp_e2e.model.calls import Limits
 
 NAMES = [
     "start_session",
@@ -49,6 +51,16 @@ def test_the_instructions_are_at_most_1500_characters_and_name_only_tools_that_e
         "report",
         "status",
     }
+
+
+def test_what_the_instructions_promise_of_the_guard_is_what_it_does() -> None:
+    """One retry, three reds, three refusals; and never how to clear them."""
+    assert "one retry is free" in INSTRUCTIONS.replace("\n", " ")
+    assert Limits().attempts == 2
+    assert "Three red tests in a row stop all work" in INSTRUCTIONS
+    assert "so do three refusals" in INSTRUCTIONS
+    assert Limits().consecutive_failures == guard.HAMMERING == 3
+    assert "breaker reset" not in INSTRUCTIONS + "".join(tool.description for tool in TOOLS.values())
 
 
 @every_tool

@@ -83,15 +83,15 @@ async def test_many_tasks_share_one_connection(tmp_path: Path) -> None:
     """Their transactions never mix: an increment made of a read and a write loses nothing."""
 
     def increment(con: sqlite3.Connection) -> None:
-        (value,) = con.execute("SELECT coalesce(max(at), 0) FROM answers").fetchone()
-        con.execute("INSERT OR REPLACE INTO answers VALUES ('count', ?, '')", (value + 1,))
+        (value,) = con.execute("SELECT coalesce(max(means), 0) FROM worlds").fetchone()
+        con.execute("INSERT OR REPLACE INTO worlds VALUES ('count', ?)", (int(value) + 1,))
 
     async with open_database(tmp_path / "state.db") as database, anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(database.run, increment)
 
     with sqlite3.connect(tmp_path / "state.db") as con:
-        assert con.execute("SELECT at FROM answers").fetchone() == (50,)
+        assert con.execute("SELECT means FROM worlds").fetchone() == ("50",)
     con.close()
 
 

@@ -144,13 +144,6 @@ CREATE INDEX open_calls ON ledger (lease) WHERE outcome IS NULL;
 CREATE INDEX ledger_incident ON ledger (incident) WHERE incident IS NOT NULL;
 CREATE INDEX ledger_refused ON ledger (run) WHERE ruling = 'refuse';
 
--- The last answer to each look, for whoever asks again while nothing has changed.
-CREATE TABLE answers (
-    identity TEXT PRIMARY KEY,
-    at REAL NOT NULL,
-    answer TEXT NOT NULL
-) STRICT;
-
 -- Fingerprints that differ only by files which a test wrote while it ran.
 CREATE TABLE worlds (
     id TEXT PRIMARY KEY,
