@@ -29,7 +29,7 @@ def facts(window: Window, ruling: Ruling, *, status_line: str) -> dict[str, Any]
         "evidence": list(ruling.evidence),
         "retryable": _probing(window, ruling),
         "retry_after_s": ruling.retry_after_s,
-        "owner_action_required": A_PERSON in ruling.cleared_by,
+        "owner_action_required": ruling.cleared_by == (A_PERSON,),
         "allowed_tools": list(ALWAYS_ALLOWED),
         "cleared_by": list(ruling.cleared_by),
         "refusals_in_incident": window.refusals_in_incident + 1,
@@ -104,7 +104,7 @@ def _next_step(window: Window, ruling: Ruling, status_line: str) -> str:
         told = f"Testing is stopped by incident {incident}; please look at it with: {status_line}"
         return f"Stop now and tell the user: '{told}'."
     told = f"mcp-e2e refuses to go on by rule {ruling.rule}; please look at it with: {status_line}"
-    if A_PERSON in ruling.cleared_by:
+    if ruling.cleared_by == (A_PERSON,):
         return f"Leave this test and tell the user: '{told}'."
     wait = f" or wait {ruling.retry_after_s:.0f} s" if ruling.retry_after_s else ""
     cleared = ", ".join(each for each in ruling.cleared_by if each != "waiting")

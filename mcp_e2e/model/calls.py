@@ -84,7 +84,7 @@ class Call:
     live: bool = False  # work is under way that its caller may be waiting for
     free: bool = False  # it joins other work, or waits for live work at a calm pace: no rule counts it
     planned: bool = False  # its verdict will be the first one of a planned slot
-    person: bool = False  # given by hand or by a script of a person, with no agent's marker around it
+    person: bool = False  # typed in a terminal that no agent has marked
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Caller:
     pid: int
     lease: str
     door: Literal["mcp", "cli"] = "mcp"
-    person: bool = False  # at the command line, with no agent's mark around it
+    person: bool = False  # in a terminal that no agent has marked
 
     @property
     def shown(self) -> str:

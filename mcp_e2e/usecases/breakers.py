@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
 
@@ -79,12 +80,13 @@ class Breakers:
 
         await self._place.run(work)
         await self._place.keep_incident()
-        return await self.show(person=True)
+        return await self.show(person=caller.person)
 
     async def past(self) -> tuple[list[dict[str, Any]], Limits]:
         """Every call ever judged as steps of a trace, with a person's resets in between, and the limits configured."""
         await self._place.open()
-        return await self._place.run(ledger.history), self._place.limits()
+        limits = replace(self._place.limits(), enforce=True)  # what would have been refused is what one wants to see
+        return await self._place.run(ledger.history), limits
 
     async def reset(self, caller: Caller, *, actor: Mapping[str, Any], incident: str | None = None) -> BreakerLine:
         """Leave ``open`` for ``half_open`` and forget every count and refusal; ``actor`` (tty, parents) is recorded.

@@ -31,7 +31,7 @@ class Judging:
         self._recent = Recent()
 
     def judge(self, con: Connection, call: Call) -> Judged:
-        """Inside a transaction: what the rules say of ``call``; its row is written unless a look is to be answered again."""
+        """Inside a transaction: what the rules say of ``call``; its row is written unless a look is repeated."""
         settle_dead_calls(con, self._place.layout.leases, call.at)
         window = self._window(con)
         live = bool(attempts.any_open(con))

@@ -41,7 +41,7 @@ def test_a_refused_error_says_which_one_and_what_helps() -> None:
     """The error itself, a wait with its length; it opens nothing."""
     ruling = History().times(3, taken).ruling(*START)
 
-    assert ruling.evidence == (f"3 times in a row: start_session|infra|{TAKEN}",)
+    assert ruling.evidence == (f"3 times in a row: {TAKEN}",)
     assert ruling.cleared_by == ("a changed file", "a success of this tool", "waiting")
     assert (ruling.retry_after_s, ruling.opens) == (298.0, False)
 

@@ -175,7 +175,7 @@ def test_the_third_refusal_without_news_opens() -> None:
     assert (third.rule, third.opens, third.retry_after_s) == ("R10", True, None)
     assert third.evidence == (
         "3 calls refused, nothing new between",
-        "2 times fail with the same result, and no file changed",
+        "it ended with fail twice in the same way, and no file has changed",
     )
     assert refused(History(), 3).state == "open"
 

@@ -48,7 +48,7 @@ def test_a_refused_repetition_says_what_it_saw_and_what_helps() -> None:
     """How often, with which result; a changed file, another result, a note."""
     ruling = History().red().red().ruling("run_test", PORTRAIT)
 
-    assert ruling.evidence == ("2 times fail with the same result, and no file changed",)
+    assert ruling.evidence == ("it ended with fail twice in the same way, and no file has changed",)
     assert ruling.cleared_by == ("a changed file", "another result", "a checkpoint with a new note")
     assert not ruling.opens
 
@@ -170,7 +170,7 @@ def test_one_test_fails_three_times_alike_on_one_world() -> None:
 
     assert (ruling.kind, ruling.rule, ruling.opens) == ("refuse", "R3", False)
     assert ruling.evidence[0] == "portrait failed 3 times with the same error, on 1 states of the files"
-    assert ruling.cleared_by == ("a person, in a terminal",)
+    assert ruling.cleared_by == ("a changed file", "a person, in a terminal")
 
 
 def test_one_test_fails_five_times_alike_over_edits() -> None:

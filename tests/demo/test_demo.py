@@ -53,7 +53,7 @@ def _command_line(process: psutil.Process) -> str:
         return ""
 
 
-def test_every_step_does_what_it_should(temporary: Path, environ: dict[str, str], users_folder: Path):
+def test_every_step_does_what_it_should(temporary: Path, environ: dict[str, str], users_folder: Path) -> None:
     """Exit 0, each act of the play in its order, a report that is there afterwards, and nothing left running."""
     done = subprocess.run(
         DEMO, cwd=users_folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S, check=False
@@ -93,7 +93,7 @@ def test_every_step_does_what_it_should(temporary: Path, environ: dict[str, str]
     assert left_over(temporary, said) == []
 
 
-def test_a_service_that_never_comes_up_is_a_failed_demo(temporary: Path, environ: dict[str, str]):
+def test_a_service_that_never_comes_up_is_a_failed_demo(temporary: Path, environ: dict[str, str]) -> None:
     """Exit 1 with what was expected and seen; all of it is kept for whoever wants to know why."""
     command = "[sys.executable, '-c', 'raise SystemExit(127)']"
     code = f"import sys; from mcp_e2e.demo import tour; sys.exit(tour.main(service={command}))"
@@ -107,7 +107,7 @@ def test_a_service_that_never_comes_up_is_a_failed_demo(temporary: Path, environ
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_service_too(temporary: Path, environ: dict[str, str], number: signal.Signals):
+def test_a_signal_stops_the_service_too(temporary: Path, environ: dict[str, str], number: signal.Signals) -> None:
     """Ctrl-C at the worst moment: the service is up and a test runs on it."""
     lines: list[str] = []
     with subprocess.Popen(DEMO, env=environ, stdout=subprocess.PIPE, encoding="utf-8") as demo:

@@ -17,7 +17,7 @@ def same_error(window: Window, call: Call) -> Ruling | None:
         return None
     errors = _in_a_row(window, call)
     times = len(errors) + 1
-    evidence = (f"{len(errors)} times in a row: {errors[0].signature}",) if errors else ()
+    evidence = (f"{len(errors)} times in a row: {str(errors[0].signature).split('|', 2)[-1]}",) if errors else ()
     if times == ADVISE:
         return Ruling("advise", "R5", evidence)
     waited = patient(call, errors[0] if errors else None) and all(row.identity == call.identity for row in errors)

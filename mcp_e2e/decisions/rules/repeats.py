@@ -24,7 +24,8 @@ def repeat(window: Window, call: Call) -> Ruling | None:
         return None
     times = len(same) + 1
     limit, warn = _limits(window, call, same[0], test)
-    evidence = (f"{len(same)} times {same[0].outcome} with the same result, and no file changed",)
+    often = {1: "once", 2: "twice"}.get(len(same), f"{len(same)} times")
+    evidence = (f"it ended with {same[0].outcome} {often} in the same way, and no file has changed",)
     if times >= limit + _bought(rows, same[-1]):
         return Ruling("refuse", "R2", evidence, cleared_by=(A_CHANGE, "another result", "a checkpoint with a new note"))
     return Ruling("advise", "R2", evidence) if times == warn else None
@@ -96,7 +97,9 @@ def same_failure(window: Window, call: Call) -> Ruling | None:
     if over < SAME_FAILURE_OVER_EDITS and (here < SAME_FAILURE or call.planned):
         return None
     how = f"{call.subject} failed {len(reds)} times with the same error, on {len(worlds)} states of the files"
-    return Ruling("refuse", "R3", (how, str(reds[0].signature)), cleared_by=(A_PERSON,))
+    error = str(reds[0].signature).split("|", 2)[-1]
+    stuck = over >= SAME_FAILURE_OVER_EDITS
+    return Ruling("refuse", "R3", (how, error), cleared_by=(A_PERSON,) if stuck else (A_CHANGE, A_PERSON))
 
 
 def _reds_since_pass(rows: Sequence[PastCall], test: str) -> list[PastCall]:
