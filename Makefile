@@ -16,7 +16,7 @@ help:
 	@echo 'make test      linters, types, import floors and the whole test suite'
 	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
 	@echo 'make inspect   the MCP Inspector in your browser, on the project PROJECT=folder; needs npx too'
-	@echo 'make bench     what keeping the service alive saves, measured here'
+	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
 
 demo: $(VENV)/.installed
@@ -39,7 +39,8 @@ inspect: $(VENV)/.installed
 	  '$(abspath $(BIN))/python' -m mcp_e2e serve --project '$(PROJECT)'
 
 bench: $(VENV)/.installed
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@missed=; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || missed="$$missed $$file"; done; \
+	  test -z "$$missed" || { echo "Targets missed:$$missed" >&2; exit 1; }
 
 # A stamp names the folder it was made in: a copied or moved .venv, or one whose Python is gone, is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(VENV)/.made 2>/dev/null),$(CURDIR))

@@ -5,14 +5,14 @@ import re
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp.types import ElicitResult, Implementation
+from mcp.types import ElicitResult, Implementation, TextContent
 
 from mcp_e2e.bootstrap import Options, open_app
 from mcp_e2e.store.breaker import TAMPERED
@@ -26,22 +26,19 @@ Meet = Callable[[Client], Awaitable[Agent]]
 
 
 class Stubborn:
-    """What the agent was told after the opening, and what has run since."""
+    """What the agent tried after the opening and was told, and that nothing has run since."""
 
     def __init__(self, project: Path) -> None:
         self.private = project / ".mcp-e2e" / "private"
         self.project = project
         self.texts: list[str] = []
+        self.facts: list[str] = []
         self.tried: list[str] = []
         self._before = self.work()
 
     def query(self, statement: str) -> list[Any]:
-        con = sqlite3.connect(self.private / "state.db")
-        try:
-            with con:
-                return con.execute(statement).fetchall()
-        finally:
-            con.close()
+        with closing(sqlite3.connect(self.private / "state.db")) as con, con:
+            return con.execute(statement).fetchall()
 
     def work(self) -> tuple[list[Any], list[str]]:
         jobs = sorted(path.name for path in (self.private / "jobs").iterdir())
@@ -55,7 +52,10 @@ class Stubborn:
         assert (data["code"], data["refused"], data["state"]) == ("refused", True, "open"), data
         assert (data["retryable"], data["owner_action_required"]) == (False, True)
         self.tried.append(tool)
-        self.texts += [result.content[0].text, json.dumps(data)]
+        (said,) = result.content
+        assert isinstance(said, TextContent)
+        self.texts.append(said.text)
+        self.facts.append(json.dumps(data))
         self.nothing_ran()
         return data
 
@@ -63,13 +63,15 @@ class Stubborn:
         assert self.work() == self._before
         assert not (self.project / "ran").exists()
 
-    def forget_attempts(self) -> None:
-        """The database is about to be lost: what ran before is not in the next one."""
+    def loses_the_database(self) -> None:
+        """What ran before is not in the next one."""
+        for file in self.private.glob("state.db*"):
+            file.unlink()
         self._before = ([], self._before[1])
 
 
 async def opens(agent: Agent, project: Path) -> Stubborn:
-    """Three planned red tests open the breaker."""
+    """Three planned red tests open it."""
     await agent.does("plan_run", tests=REDS)
     for left in (2, 1, 0):
         red = await agent.does("run_test", checkpoint=True)
@@ -81,9 +83,7 @@ async def opens(agent: Agent, project: Path) -> Stubborn:
 
 async def incident(project: Path, environ: dict[str, str]) -> dict[str, Any]:
     async with open_app(Options(project=project), environ, settles=False) as app:
-        found = await app.breaker.incident()
-    assert found is not None
-    return found
+        return await app.breaker.incident() or {}
 
 
 def words(text: str) -> str:
@@ -110,22 +110,20 @@ async def test_nothing_it_can_call_runs_anything(
     async with connect() as third:
         told.append(await loop.tries(await meet(third), "run_test", test="asks"))
         status = await (await meet(third)).does("status")
-    assert status["breaker"]["refusals"] == len(told)
-    assert [each["refusals_in_incident"] for each in told] == list(range(1, len(told) + 1))
+    assert [each["refusals_in_incident"] for each in told] == list(range(1, status["breaker"]["refusals"] + 1))
     assert {(each["rule"], each["incident"]) for each in told} == {("R1", told[0]["incident"])}
 
-    texts = loop.texts[::2]
+    texts = loop.texts
     assert words(texts[0]) == words(texts[1])
     assert len(texts[0].split()) <= 120
     assert all(f"breaks-{n}" in texts[0] for n in (1, 2, 3))
     assert {words(text) for text in texts[2:]} == {words(texts[2])}
     bare = re.sub(r"'.*'", "''", texts[2])
     assert len(re.findall(r"[.?!](?:\s|$)", bare)) == 2, bare
-    assert [text for text in [*loop.texts, json.dumps(status)] if "breaker reset" in text] == []
+    assert [told for told in [*texts, *loop.facts, json.dumps(status)] if "breaker reset" in told] == []
 
     found = await incident(project, environ)
     assert [call["tool"] for call in found["refused"]] == loop.tried
-    assert "breaker reset" in str(found["refused"][3]["args"])
     assert all(re.fullmatch(r"tester \(pid \d+\)", call["by"]) for call in found["refused"])
     shown = json.loads(cli("breaker", "status", "--json").stdout)["data"]
     assert [call["tool"] for call in shown["calls_refused"]] == loop.tried
@@ -151,8 +149,7 @@ async def test_the_command_line_is_no_way_round(
     async with connect() as client:
         await loop.tries(await meet(client), "run_test", test="asks")
     found = await incident(project, environ)
-    assert len(found["refused"]) == 5
-    assert [call["tool"] for call in found["refused"]][-2:] == ["run_test", "run_test"]
+    assert [call["by"].split()[0] for call in found["refused"]] == ["mcp-e2e"] * 3 + ["tester"] * 2
     assert "reset_at" not in found
 
 
@@ -161,7 +158,7 @@ def yielding(era: str, environ: dict[str, str], project: Path) -> tuple[Connect,
     """Servers for a client that answers every question with what it asks for; and the questions."""
     asked: list[str] = []
 
-    async def answers(_: object, params: Any) -> ElicitResult:
+    async def answers(context: Any, params: Any) -> ElicitResult:
         asked.append(params.message)
         code = params.requested_schema["properties"]["code"]["description"].split()[-1]
         return ElicitResult(action="accept", content={"code": code})
@@ -179,10 +176,7 @@ def yielding(era: str, environ: dict[str, str], project: Path) -> tuple[Connect,
 
 
 async def test_editing_the_limits_changes_nothing(
-    yielding: tuple[Callable[[], AbstractAsyncContextManager[Client]], list[str]],
-    meet: Meet,
-    project: Path,
-    environ: dict[str, str],
+    yielding: tuple[Connect, list[str]], meet: Meet, project: Path, environ: dict[str, str]
 ) -> None:
     """Neither ten failures, nor a watching guard, nor a client that would clear the incident by itself."""
     connect, asked = yielding
@@ -201,23 +195,25 @@ async def test_editing_the_limits_changes_nothing(
     assert len((await incident(project, environ))["refused"]) == 3
 
 
-CLOSED = "'{\"state\": \"closed\"' || substr(body, length('{\"state\": \"open\"') + 1)"
-LAST = "seq > (SELECT max(seq) - {} FROM breaker)"
+CLOSED = "json_set(body, '$.state', 'closed', '$.reds', json('[]'))"
+COUNTER = "WHERE name = 'breaker'"
+LAST = "seq = (SELECT max(seq) FROM breaker)"
 EDITS = {
-    "the last row deleted": ["DELETE FROM breaker WHERE " + LAST.format(1)],
+    "last row deleted": [f"DELETE FROM breaker WHERE {LAST}"],
     "all rows deleted": ["DELETE FROM breaker"],
-    "a row put in": ["INSERT INTO breaker SELECT max(seq) + 1, at, 'closed', '{}', '{{}}', '' FROM breaker"],
-    "the state changed": [f"UPDATE breaker SET state = 'closed', body = {CLOSED} WHERE " + LAST.format(1)],
-    "a red taken away": ["UPDATE breaker SET body = json_set(body, '$.state', 'closed', '$.reds', json('[]'))"],
-    "rolled back": [
-        "DELETE FROM breaker WHERE " + LAST.format(1),
-        "UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'breaker'",
+    "row put in": [
+        f"INSERT INTO breaker SELECT seq + 1, at, 'closed', {CLOSED}, '{{}}', seal FROM breaker WHERE {LAST}"
     ],
-    "all forgotten": ["DELETE FROM breaker", "DELETE FROM sqlite_sequence WHERE name = 'breaker'"],
+    "state changed": [f"UPDATE breaker SET state = 'closed', body = {CLOSED} WHERE {LAST}"],
+    "past changed": [f"UPDATE breaker SET body = {CLOSED}"],
+    "rolled back": [f"DELETE FROM breaker WHERE {LAST}", f"UPDATE sqlite_sequence SET seq = seq - 1 {COUNTER}"],
+    "forgotten": ["DELETE FROM breaker", f"DELETE FROM sqlite_sequence {COUNTER}"],
 }
 
 
 @pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("era", ["auto"])
+@pytest.mark.usefixtures("cli")  # which ends the service that a call let through would start
 async def test_editing_the_database_is_found_and_said(
     connect: Connect, meet: Meet, project: Path, environ: dict[str, str], name: str
 ) -> None:
@@ -226,7 +222,7 @@ async def test_editing_the_database_is_found_and_said(
         agent = await meet(client)
         loop = await opens(agent, project)
         for statement in EDITS[name]:
-            loop.query(statement.replace("'{}', '{{}}'", "body, '{}'"))
+            loop.query(statement)
         refused = await loop.tries(agent, "run_test", test="asks")
         assert TAMPERED in str(refused["evidence"])
     async with connect() as client:
@@ -246,9 +242,7 @@ async def test_deleting_the_database_opens_it_again(
         loop = await opens(await meet(client), project)
         name = (await loop.tries(await meet(client), "run_test", test="asks"))["incident"]
     for _ in range(2):
-        for file in loop.private.glob("state.db*"):
-            file.unlink()
-        loop.forget_attempts()
+        loop.loses_the_database()
         async with connect() as client:
             agent = await meet(client)
             assert (await loop.tries(agent, "run_test", test="asks"))["incident"] == name
