@@ -3,78 +3,103 @@
 Live, the store knows; of a recorded history only calls and results are known.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_e2e.decisions.likeness import written
+from mcp_e2e.decisions.schedule import slots_for
 from mcp_e2e.decisions.tools import RED, UNDER_WAY
 
 
 @dataclass
 class Course:
-    left: int = 0
+    """``open_slots``: how many slots of each test have no verdict yet; under ``""`` where the plan did not name tests.
+
+    A pass moves on by itself: histories of older clients have no checkpoint after each.
+    """
+
     plan: str = ""
-    tests: tuple[str, ...] = ()
+    order: list[str] = field(default_factory=list)  # the tests of the slots that are left, as far as they are known
+    open_slots: Counter[str] = field(default_factory=Counter)
     survey: bool = False
     survey_reds: int = 0
-    survey_passes: int = 0
     named: str = ""  # the test that next_test has named for now
-    judged: list[str] = field(default_factory=list)  # tests with a verdict that no checkpoint has recorded yet
+    remaining: int | None = None  # as next_test has told
+    judged: list[str] = field(default_factory=list)  # tests with a verdict that is still to be recorded
 
     def due(self) -> str:
         """The test of a run_test that names none; empty when the history does not tell."""
         if self.judged:
             return self.judged[-1]
-        if self.named:
-            return self.named
-        return self.tests[-self.left % len(self.tests)] if self.tests and self.left else ""
+        return self.named or (self.order[0] if self.order else "")
 
     def plans(self, test: str) -> bool:
         """Whether a verdict on ``test`` would be the first one of a planned slot."""
-        known = not self.tests or test in self.tests
-        return self.left > 0 and known and test not in self.judged
+        return test not in self.judged and (self.open_slots[test] > 0 or self.open_slots[""] > 0)
 
-    def planned(self, args: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-        """A plan was made; False when it only resumed the one there is."""
+    def planned(self, args: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """A plan was made, or the unfinished one is gone on with."""
         plan = written([args.get("tests"), args.get("count"), result.get("digest")])
-        if self.left and plan == self.plan and not args.get("new"):
-            return False
+        if not self.over and plan == self.plan and not args.get("new"):
+            return
         names = [str(name) for name in args.get("tests") or ()]
-        count = result.get("count") or args.get("count") or len(names)
-        self.plan, self.left = plan, count if isinstance(count, int) else len(names)
-        self.tests = () if any(set("*?[") & set(name) for name in names) else tuple(names)
-        self.survey = args.get("mode") == "survey"
-        self.survey_reds = self.survey_passes = 0
-        self.named, self.judged = "", []
-        return True
+        told = result.get("count") or args.get("count") or len(names)
+        count = told if isinstance(told, int) else len(names)
+        known = bool(names) and not any(set("*?[") & set(name) for name in names)
+        self.drop()
+        self.plan, self.survey, self.survey_reds = plan, args.get("mode") == "survey", 0
+        self.order = slots_for(names, count) if known else []
+        self.open_slots = Counter(self.order) if known else Counter({"": count})
+
+    def drop(self) -> None:
+        self.open_slots, self.order, self.judged = Counter(), [], []
+        self.named, self.remaining = "", None
+
+    def looked(self, result: Mapping[str, Any]) -> None:
+        """next_test names the slot that is due; where fewer remain than before, the one before has been recorded."""
+        self.named = str(result.get("test") or "")
+        remaining = result.get("remaining")
+        if not isinstance(remaining, int):
+            return
+        if self.remaining is None or remaining < self.remaining:
+            if self.over:  # planned before this history begins
+                self.open_slots[""] = 1
+            if self.remaining is not None and self.named in self.judged:
+                self.judged.remove(self.named)
+        elif self.named and self.named not in self.judged and self.plan == "":
+            self.judged.append(self.named)
+        self.remaining = remaining
 
     def verdict(self, test: str, outcome: str, *, recorded: bool) -> None:
         if self.plans(test):
-            self.left -= 1
-        if outcome in RED:
-            self.survey_reds += 1
-        else:
-            self.survey_passes += 1
+            self.open_slots[test if self.open_slots[test] else ""] -= 1
+            if test in self.order:
+                self.order.remove(test)
+        self.survey_reds += outcome in RED
         self.named = ""
         if test in self.judged:
             self.judged.remove(test)
-        if not recorded:
+        if not recorded and outcome != "pass":
             self.judged.append(test)
 
-    def recorded(self, test: str | None) -> None:
-        """A checkpoint: of ``test``, else of the latest verdict, else of a slot that is skipped."""
+    def recorded(self, test: str | None, *, skipped: bool) -> None:
+        """A checkpoint: of ``test``, else of the latest verdict; one that skips a slot without any takes it away."""
+        self.named = ""
         if test in self.judged:
             self.judged.remove(test)
         elif self.judged and test is None:
             self.judged.pop()
-        elif self.left and not self.judged:
-            self.left -= 1
-        self.named = ""
+        elif skipped:
+            gone = test or (self.order[0] if self.order else "")
+            self.open_slots[gone if self.open_slots[gone] else ""] -= 1
+            if gone in self.order:
+                self.order.remove(gone)
 
     @property
     def over(self) -> bool:
-        return self.left == 0 and not self.judged
+        return not self.judged and not any(left > 0 for left in self.open_slots.values())
 
 
 def under_way(result: Mapping[str, Any] | None) -> bool | None:

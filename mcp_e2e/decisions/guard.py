@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from mcp_e2e.decisions.history import is_news, of_today
 from mcp_e2e.decisions.rules import churn, cycles, errors, looks, opening, repeats
 from mcp_e2e.decisions.tools import tool
-from mcp_e2e.model.calls import BreakerState, Call, Ruling, Window
+from mcp_e2e.model.calls import Breaker, BreakerState, Call, Ruling, Window
 
 ALWAYS_ALLOWED = ("status", "report", "checkpoint", "next_test", "stop_session", "job")
 ALLOWED_AT_THE_COMMAND_LINE = ("start_session", "safe_exec", "drop_run")
@@ -69,7 +69,7 @@ def exempt(call: Call) -> bool:
 
 def judge(window: Window, call: Call, rules: tuple[Rule, ...] = RULES) -> Ruling:
     """The strictest of what the rules say; ``allow`` when none speaks."""
-    asked = _asked(call, rules)
+    asked = _asked(call, rules, window.breaker)
     spoken = [ruling for rule in asked if (ruling := rule.judge(window, call)) is not None]
     strictest = max(spoken, key=lambda ruling: _SEVERITY[ruling.kind], default=Ruling())
     if strictest.kind == "refuse":
@@ -79,10 +79,11 @@ def judge(window: Window, call: Call, rules: tuple[Rule, ...] = RULES) -> Ruling
     return replace(strictest, takes_probe=any(ruling.takes_probe for ruling in spoken))
 
 
-def _asked(call: Call, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def _asked(call: Call, rules: tuple[Rule, ...], breaker: Breaker) -> tuple[Rule, ...]:
     if exempt(call):
         return () if call.person else tuple(rule for rule in rules if rule.name == "R6")
-    return tuple(rule for rule in rules if rule.name == "R1") if call.person else rules
+    alone = call.person or breaker.state is BreakerState.OPEN  # then R1 refuses whatever the others say
+    return tuple(rule for rule in rules if rule.name == "R1") if alone else rules
 
 
 def _advised(window: Window, call: Call, advice: Ruling) -> bool:

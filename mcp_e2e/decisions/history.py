@@ -18,8 +18,9 @@ PATIENT_S = 30.0
 
 
 def placed(call: Call, past: Sequence[PastCall]) -> Call:
-    """``call`` with what the past says of it: whether it is free."""
-    return replace(call, free=call.joins or in_flight(call, past) or (call.live and calm(call, past)))
+    """``call`` with what the past says of it: whether it is free. A test of its own waits for nothing."""
+    waits = call.live and tool(call.tool).kind != "test" and calm(call, past)
+    return replace(call, free=call.joins or in_flight(call, past) or waits)
 
 
 def in_flight(call: Call, past: Sequence[PastCall]) -> bool:
@@ -53,7 +54,8 @@ def settled(row: PastCall, result: Result, at: float, past: Sequence[PastCall]) 
 
 def counted(window: Window, call: Call) -> list[PastCall]:
     """The calls that rules count: they ran to their end, were not free, and are of today."""
-    return [row for row in window.past if row.shown is not None and not row.free and row.ran and of_today(row, call)]
+    since = call.at - HORIZON_S
+    return [row for row in window.told if row.at >= since]
 
 
 def of_today(row: PastCall, call: Call) -> bool:

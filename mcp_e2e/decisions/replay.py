@@ -1,7 +1,7 @@
 """Judge a recorded history without running anything: the live rules and nothing else (CONTRACT 7).
 
-One ``Replay`` is one trace. Each project in it has its own window, breaker and plan; sessions and processes are seen
-only to tell two equal calls at the same moment from one that repeats.
+One ``Replay`` is one trace. Each project in it has its own window, breaker and plan. Who called is not looked at; an
+equal call while another one runs joins it, if it ends with it.
 """
 
 import posixpath
@@ -18,7 +18,8 @@ from mcp_e2e.model.runs import Verdict
 Step = Mapping[str, Any]
 
 WINDOW = 400
-TOGETHER_S = 1.0
+LATE_S = 2.0
+"""Seconds by which a joined call may end after what it joined."""
 _VERDICTS = {
     "pass": Verdict.PASSED,
     "fail": Verdict.FAILED,
@@ -40,7 +41,8 @@ class Scope:
     tree: str = ""
     edits: int = 0  # since that tree was seen
     live: bool = False
-    under_way: list[tuple[PastCall, tuple[Any, ...]]] = field(default_factory=list)  # with who called
+    under_way: list[PastCall] = field(default_factory=list)
+    strays: bool = False  # calls overlap in time and are no joins: its times are not to be trusted
     refusals: int = 0
     calls: int = 0
 
@@ -87,7 +89,7 @@ class Replay:
             row = self._done(scope, call, row, step)
         scope.past.append(row)
         if row.ran:
-            scope.under_way.append((row, (step.get("pid"), step.get("session"))))
+            scope.under_way.append(row)
         return {"i": step.get("i"), "ruling": ruling.kind, "rule": ruling.rule, "state": state}
 
     def _done(self, scope: Scope, call: Call, row: PastCall, step: Step) -> PastCall:
@@ -105,6 +107,9 @@ class Replay:
             row = replace(row, identity=call.identity, subject=call.subject)
         told = tools.result(call.tool, call.identity, outcome, facts)
         ended = call.at + _number(step.get("dur"))
+        if call.joins and "identity" not in step and ended > _end_joined(scope, call) + LATE_S:
+            scope.strays = True  # it went on after what it was taken to join, so it was work of its own
+            call, row = replace(call, joins=False, free=False), replace(row, free=False)
         done = history.settled(row, told, ended, scope.past[-WINDOW:])
         _follow(scope.course, call, told, facts)
         if call.tool == "run_test" and not call.joins and told.outcome in _VERDICTS and told.fault != "misuse":
@@ -147,19 +152,15 @@ def _as_call(scope: Scope, step: Step) -> Call:
     if "identity" in step:  # of our own ledger, which knows more than a recorded history
         known = {name: step[name] for name in ("identity", "planned", "free", "person", "joins")}
         return replace(call, **known)
-    scope.under_way = [(row, who) for row, who in scope.under_way if (row.ended_at or row.at) > call.at]
-    busy = any(row.tool == "run_test" for row, _ in scope.under_way)
-    call = replace(call, joins=_joins(scope, step, call), live=scope.live or busy)
-    return history.placed(call, scope.past)
+    scope.under_way = [row for row in scope.under_way if (row.ended_at or row.at) > call.at]
+    busy = not scope.strays and any(row.tool == "run_test" for row in scope.under_way)
+    joins = not scope.strays and any(row.identity == call.identity for row in scope.under_way)
+    return history.placed(replace(call, joins=joins, live=scope.live or busy), scope.past)
 
 
-def _joins(scope: Scope, step: Step, call: Call) -> bool:
-    """An equal call of another caller, or of the same one at the same moment, has not ended yet."""
-    who = (step.get("pid"), step.get("session"))
-    return any(
-        row.identity == call.identity and (other != who or call.at - row.at < TOGETHER_S)
-        for row, other in scope.under_way
-    )
+def _end_joined(scope: Scope, call: Call) -> float:
+    """When the work ended that the call was taken to join."""
+    return max(row.ended_at or row.at for row in scope.under_way if row.identity == call.identity)
 
 
 def _row(scope: Scope, call: Call, ruling: Ruling) -> PastCall:
@@ -185,11 +186,11 @@ def _follow(course: Course, call: Call, told: Result, facts: Mapping[str, Any]) 
         case "plan_run" if told.outcome == "ok":
             course.planned(call.args, facts)
         case "reset_run" if told.outcome == "ok":
-            course.left, course.judged = 0, []
+            course.drop()
         case "next_test":
-            course.named = str(facts.get("test") or "")
+            course.looked(facts)
         case "checkpoint" if told.outcome == "ok":
-            course.recorded(call.args.get("test"))
+            course.recorded(call.args.get("test"), skipped=call.args.get("result") == "skipped")
         case "run_test" if told.outcome in _VERDICTS and told.fault in {None, "test"}:
             test = str(call.args.get("test") or facts.get("test") or "")
             course.verdict(test, told.outcome, recorded=bool(call.args.get("checkpoint")))

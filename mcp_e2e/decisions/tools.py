@@ -59,7 +59,7 @@ def _unknown(args: Args) -> Args:
 
 
 TOOLS: Mapping[str, Tool] = {
-    "run_test": Tool("test", _only("test", "params")),
+    "run_test": Tool("test", _only("test", "params", "seed", "case", "browser")),  # the last three of older clients
     "safe_exec": Tool("command", _command),
     "start_session": Tool("control", _only("service"), ("state", "cause")),
     "plan_run": Tool("control", _only("tests", "count", mode="strict"), ("count", "digest")),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 RulingKind = Literal["allow", "advise", "throttle", "refuse"]
@@ -165,3 +166,8 @@ class Window:
     limits: Limits = Limits()
     probe_alive: bool = False  # the probe's attempt is open, or the process of its call lives
     refusals_in_incident: int = 0
+
+    @cached_property
+    def told(self) -> tuple[PastCall, ...]:
+        """The calls that ran to their end and were not free; several rules read them for one ruling."""
+        return tuple(row for row in self.past if row.shown is not None and not row.free and row.ran)

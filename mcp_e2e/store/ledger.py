@@ -109,9 +109,8 @@ def of_incident(con: sqlite3.Connection, incident: str) -> list[RefusedCall]:
 def refusals(con: sqlite3.Connection, *, incident: str | None = None, run: str | None = None) -> int:
     """How many calls were refused, in one incident or during one run."""
     column, wanted = ("incident", incident) if incident is not None else ("run", run)
-    (count,) = con.execute(
-        f"SELECT count(*) FROM ledger WHERE {column} = ? AND ruling = 'refuse'", (wanted,)
-    ).fetchone()
+    refused = "" if incident is not None else " AND ruling = 'refuse'"  # no other call has an incident
+    (count,) = con.execute(f"SELECT count(*) FROM ledger WHERE {column} = ?{refused}", (wanted,)).fetchone()
     return int(count)
 
 

@@ -16,7 +16,7 @@ from mcp_e2e.decisions import breaker as machine
 from mcp_e2e.decisions import guard, refusal, tools
 from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.model.answers import Answer
-from mcp_e2e.model.calls import Call, Result, Ruling
+from mcp_e2e.model.calls import BreakerState, Call, Result, Ruling
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import ledger, runs
@@ -173,7 +173,15 @@ class Gate:
             planned=planned,
             person=caller.person,
         )
-        return replace(call, world=await self._worlds.now()) if guard.work(call) and not joins else call
+        if joins or not guard.work(call) or await self._stopped(call):
+            return call
+        return replace(call, world=await self._worlds.now())
+
+    async def _stopped(self, call: Call) -> bool:
+        """Whether the open breaker refuses it whatever the world."""
+        if guard.exempt(call):
+            return False
+        return (await self._place.run(breakers.load)).state is BreakerState.OPEN
 
     async def _judged(self, call: Call) -> Judged:
         judged = await self._place.run(lambda con: self._judging.judge(con, call))

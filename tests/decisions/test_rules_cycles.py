@@ -30,14 +30,14 @@ def test_three_rounds_with_a_failure_are_refused() -> None:
     assert history.ran("ss -ltn", "LISTEN 8188").last == "refuse R4"
 
 
-def test_five_rounds_without_a_failure_are_refused() -> None:
-    """They harm as little as a passed test."""
-    command = {"command": "ss -ltn"}
-    history = History(WATCHING).times(4, green_lap).starts()
+def test_the_fourth_round_without_a_failure_is_not_begun() -> None:
+    """Three may be made; the third may be completed."""
+    ruling = History(WATCHING).times(3, green_lap).ruling(*START, "R4")
 
-    ruling = history.ruling("safe_exec", command, "R4")
-    assert (ruling.kind, ruling.evidence[0][:8]) == ("refuse", "5 rounds")
-    assert History(WATCHING).times(4, green_lap).ruling(*START, "R4").kind == "allow"
+    assert (ruling.kind, ruling.evidence[0][:8]) == ("refuse", "3 rounds")
+    assert (
+        History(WATCHING).times(2, green_lap).starts().ruling("safe_exec", {"command": "ss -ltn"}, "R4").kind == "allow"
+    )
 
 
 @pytest.mark.parametrize("period", [2, 3, 4, 5])

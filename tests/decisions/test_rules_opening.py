@@ -136,15 +136,19 @@ def test_news_or_a_changed_world_ends_the_drought(news: Callable[[History], Hist
     assert silent(history, 20, 200).last == "refuse R9"
 
 
-def test_looking_and_recording_prolong_a_drought_and_are_not_stopped_by_it() -> None:
-    """An idle status tells nothing, whatever it shows; the next work call is the thirtieth that told nothing."""
+def test_records_and_equal_looks_prolong_a_drought_and_are_not_stopped_by_it() -> None:
+    """The next work call is the thirtieth that told nothing; looks at something new are none of them."""
     history = silent(History(), 20)
-    for done in range(10):
-        history.looks(done=done)
+    for number in range(10):
+        history.notes(f"where I am {number}")
 
     assert history.looks().last == "allow"
-    assert history.notes("where I am").last == "allow"
+    assert history.notes("and here").last == "allow"
     assert history.ran("touch last").last == "refuse R9"
+    paging = silent(History(), 20)
+    for number in range(40):
+        paging.call("job", {"action": "output", "id": "j-1", "offset": number}, result={"next_offset": number + 1})
+    assert paging.ran("touch last").last != "refuse R9"
 
 
 def test_what_no_drought_stops() -> None:
@@ -158,13 +162,16 @@ def test_what_no_drought_stops() -> None:
     assert history.ruling("run_test", {"test": "a"}, planned=True).kind == "allow"
 
 
-def test_a_tests_second_equal_verdict_is_not_yet_stale() -> None:
-    """It tells that the test is stable; a third one tells nothing more."""
-    once = silent(History(WATCHING).green("a"), 19)
+def test_a_second_pass_over_all_tests_is_no_drought() -> None:
+    """It tells that they are stable; once one comes round again, all of it told nothing."""
+    tests = [f"t{number}" for number in range(40)]
+    twice = History(WATCHING)
+    for test in [*tests, *tests]:
+        twice.green(test)
     command = {"command": "touch x"}
 
-    assert once.green("a").ruling("safe_exec", command, "R9").kind == "allow"
-    assert once.green("a").ruling("safe_exec", command, "R9").rule == "R9"
+    assert twice.ruling("safe_exec", command, "R9").kind == "allow"
+    assert twice.green("t0").ruling("safe_exec", command, "R9").rule == "R9"
 
 
 def test_the_third_refusal_without_news_opens() -> None:

@@ -24,8 +24,12 @@ from mcp_e2e.usecases.catalogue import work
 from mcp_e2e.usecases.gate import Passage
 from mcp_e2e.usecases.settlement import settled
 
-EVERY = 50  # one call in so many is a test, the others are commands
-GREEN_UNTIL = 600  # tests pass before this call and fail from it on
+GREEN, CALLS = 600, 1000  # calls while tests pass, and calls in all
+
+
+def is_test(at: int) -> bool:
+    """Whether a child's call number ``at`` is a test; the others are commands. From GREEN on many are, and all fail."""
+    return at % (50 if at < GREEN else 2) == 0
 
 
 def say(**facts: Any) -> None:
@@ -45,13 +49,13 @@ class Child:
         self.app, self.place, self.number = app, app._place, number
         self.gate = app.attempts._gate
 
-    async def race(self, calls: int) -> None:
+    async def race(self, first: int, last: int) -> None:
         """Fail at commands, each in a new way, and at planned tests; go on when refused."""
         refused = 0
-        for at in range(calls):
+        for at in range(first, last):
             try:
-                if at % EVERY == EVERY - 1:
-                    await self.test(f"t{self.number}-{at}", Verdict.PASSED if at < GREEN_UNTIL else Verdict.FAILED)
+                if is_test(at):
+                    await self.test(f"t{self.number}-{at}", Verdict.PASSED if at < GREEN else Verdict.FAILED)
                 else:
                     await self.command(at)
             except Refused:

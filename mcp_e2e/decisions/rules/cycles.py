@@ -8,8 +8,8 @@ from mcp_e2e.decisions.tools import tool
 from mcp_e2e.model.calls import Call, PastCall, Ruling, Window
 
 LONGEST = 5
-ADVISE, REFUSE, REFUSE_GREEN = 2, 3, 5
-"""Rounds; a round without any failure is as harmless as a passed test."""
+ADVISE, REFUSE, REFUSE_PATIENT = 2, 3, 5
+"""Rounds. The third is not completed where something fails in it; without a failure the fourth is not begun."""
 
 
 def cycle(window: Window, call: Call) -> Ruling | None:
@@ -32,12 +32,13 @@ def _rounds(rows: Sequence[PastCall], call: Call, period: int) -> Ruling | None:
         if not _alike(rows[at], rows[at - period]):
             break
         alike += 1
-    rounds, rest = divmod(alike + period, period)
-    limit = REFUSE if any(map(is_bad, around)) and not patient(call, rows[-1]) else REFUSE_GREEN
-    evidence = (f"{rounds} rounds of {', '.join(row.tool for row in around)} with the same results",)
-    if rounds >= limit:
+    calls = alike + period
+    rounds = REFUSE_PATIENT if patient(call, rows[-1]) else REFUSE
+    limit = rounds * period + (not any(map(is_bad, around)))
+    evidence = (f"{calls // period} rounds of {', '.join(row.tool for row in around)} with the same results",)
+    if calls >= limit:
         return Ruling("refuse", "R4", evidence, cleared_by=(A_CHANGE, "a result not seen before"))
-    return Ruling("advise", "R4", evidence) if (rounds, rest) == (ADVISE, 0) else None
+    return Ruling("advise", "R4", evidence) if calls == ADVISE * period else None
 
 
 def _alike(one: PastCall, before: PastCall) -> bool:

@@ -25,7 +25,9 @@ def drought(window: Window, call: Call) -> Ruling | None:
     """R9: thirty calls in a row that told nothing new, whichever they were."""
     if tool(call.tool).kind in {"look", "record"} or call.planned or call.free:
         return None
-    dry = 1 + sum(map(_stale, _since(counted(window, call), call.world)))
+    since = _since(counted(window, call), call.world)
+    round_again = len({row.identity for row in since}) < len(since)
+    dry = 1 + sum(_stale(row, round_again=round_again) for row in since)
     evidence = (f"{dry} calls in a row told nothing new, and no file changed",)
     if dry >= DROUGHT_OPEN:
         return Ruling("refuse", "R9", evidence, cleared_by=(A_PERSON,), opens=True)
@@ -38,6 +40,8 @@ def _since(rows: list[PastCall], world: str) -> list[PastCall]:
     return rows[last + 1 :]
 
 
-def _stale(row: PastCall) -> bool:
-    """A test's second equal verdict tells that it is stable; of anything else one is enough, of looks none."""
-    return row.seen >= {"test": 2, "look": 0, "record": 0}.get(tool(row.tool).kind, 1)
+def _stale(row: PastCall, *, round_again: bool) -> bool:
+    """A second pass over all tests tells that they are stable, a record nothing; of anything else once is enough."""
+    if tool(row.tool).kind == "test" and not round_again:
+        return row.seen > 1
+    return row.seen > 0 or tool(row.tool).kind == "record"

@@ -142,6 +142,7 @@ CREATE TABLE ledger (
 ) STRICT;
 CREATE INDEX open_calls ON ledger (lease) WHERE outcome IS NULL;
 CREATE INDEX ledger_incident ON ledger (incident) WHERE incident IS NOT NULL;
+CREATE INDEX ledger_stopped ON ledger (id) WHERE ruling = 'refuse';
 CREATE INDEX ledger_refused ON ledger (run) WHERE ruling = 'refuse';
 
 -- Fingerprints that differ only by files which a test wrote while it ran.
