@@ -104,7 +104,7 @@ REFUSED_AT = {
     "R1": [Limits().consecutive_failures],
     "R2": [Limits().attempts + 1, repeats.GREEN_REFUSE],
     "R3": [repeats.SAME_FAILURE + 1, repeats.SAME_FAILURE_OVER_EDITS + 1],
-    "R4": [cycles.REFUSE, cycles.REFUSE_GREEN],
+    "R4": [cycles.REFUSE, cycles.REFUSE + 1],
     "R5": [errors.REFUSE, errors.REFUSE_ALL],
     "R6": [looks.IDLE, looks.LIVE],
     "R7": [repeats.STAGNANT_REFUSE],
