@@ -93,7 +93,7 @@ def _advised(window: Window, call: Call, advice: Ruling) -> bool:
         if told or row.world != call.world or not of_today(row, call):
             return False
         same = row.identity == call.identity or advice.rule == "R4"  # of a round one of its calls is advised
-        if same and (row.ruling, row.rule) == ("advise", advice.rule):
+        if same and (row.ruling, row.rule) == ("advise", advice.rule) and row.outcome not in {"abandoned", "cancelled"}:
             return True
     return False
 

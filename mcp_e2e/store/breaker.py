@@ -15,6 +15,7 @@ from typing import Any
 from mcp_e2e.model.calls import Breaker, BreakerState, Limits, Red
 from mcp_e2e.store import events
 
+NOBODY = "{}"
 TAMPERED = "its record was changed by another program than mcp_e2e"
 
 
@@ -25,7 +26,8 @@ def load(con: sqlite3.Connection) -> Breaker:
         return Breaker() if written is None or not written["seq"] else _tampered(Breaker())
     before = rows[1] if len(rows) > 1 else None
     whole = written is not None and written["seq"] == rows[0]["seq"]
-    whole = whole and rows[0]["seq"] == (before["seq"] + 1 if before else 1)
+    follows = rows[0]["seq"] == (before["seq"] + 1 if before else 1)
+    whole = whole and (follows or rows[0]["actor"] != NOBODY)  # whoever looked after a break has begun anew
     if not whole or rows[0]["seal"] != _seal(rows[0], before["seal"] if before else ""):
         return _tampered(_breaker(rows[0]))
     return _breaker(rows[0])

@@ -91,12 +91,10 @@ class Boots:
             raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
         outputs.mkdir(parents=True, exist_ok=True)
         first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
-        now = self._place.now()
+        now, title = self._place.now(), self._place.masked(" ".join(spec.argv))[:200]
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
-        await self._place.run(
-            lambda con: sessions.add_job(con, job_id, f"service {name}", " ".join(spec.argv)[:200], by, now)
-        )
+        await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
         await jobs.launch(self._place.layout.jobs, _job(spec, job_id, full, first))
 
     async def _port(self, name: str, config: ServiceConfig) -> int:

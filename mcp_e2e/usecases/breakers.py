@@ -98,18 +98,18 @@ class Breakers:
         """
         await self._place.open()
         caller = self._place.identified(caller)
-        cleared = await self._place.run(lambda con: self._reset(con, caller, actor, incident))
-        if cleared is not None:
-            mark_reset(self._place.layout.incidents, cleared, self._place.now(), caller.shown)
+        await self._place.run(lambda con: self._reset(con, caller, actor, incident))
         return await self.show(person=True)
 
-    def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any], seen: str | None) -> str | None:
+    def _reset(self, con: Connection, caller: Caller, actor: Mapping[str, Any], seen: str | None) -> None:
         before = breakers.load(con)
         if seen is not None and before.incident != seen:
             raise UsageError("another incident has come meanwhile", remedy="Look at that one first.")
         if before.state is not BreakerState.OPEN and not ledger.stopped(con, before.cleared):
             raise UsageError(f"the breaker is {before.state.value}, not open", remedy="There is nothing to reset.")
         now = self._place.now()
+        if before.incident is not None:  # first: an incident that nobody has cleared would open it again
+            mark_reset(self._place.layout.incidents, before.incident, now, caller.shown)
         told = json.loads(json.dumps({"by": caller.shown, **actor}, default=str))
         breakers.save(con, before, machine.reset(before, cleared=ledger.last_id(con)), now, told)
         events.record(
@@ -120,7 +120,6 @@ class Breakers:
             by=caller.shown,
             actor=told,
         )
-        return before.incident
 
 
 def _read(con: Connection) -> tuple[Breaker, int, list[dict[str, Any]]]:

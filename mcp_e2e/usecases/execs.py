@@ -55,7 +55,7 @@ class Execs:
             caller = self._place.identified(caller)
             argv_, shell = words(command, argv)
             spec = self._spec(argv_, cwd, env or {}, timeout_s)
-            title, now = (command or " ".join(argv_))[:200], self._place.now()
+            title, now = self._place.masked(command or " ".join(argv_))[:200], self._place.now()
             await self._place.run(lambda con: sessions.add_job(con, spec.id, "safe_exec", title, caller.shown, now))
             await jobs.launch(self._place.layout.jobs, spec)
             job = await self._wait(spec.id, wait_seconds, progress)

@@ -6,6 +6,7 @@ A database that was lost does not close the breaker: an incident that no person 
 import json
 import os
 import secrets
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Connection
@@ -16,6 +17,7 @@ from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import ledger
 
 SCHEMA = "mcp_e2e/incident/1"
+COARSE_NS = 2_000_000_000  # a folder that changed this lately may change again with the same time
 
 
 def new_incident() -> str:
@@ -57,16 +59,40 @@ def read_incident(folder: Path, incident: str) -> dict[str, Any] | None:
     return found
 
 
-def reopen(con: Connection, folder: Path, now: float) -> None:
-    """Open the breaker of a database that knows nothing yet when an incident of before was never cleared."""
-    before = breakers.load(con)
-    if before != Breaker() or ledger.last_id(con):
-        return
+class Uncleared:
+    """The incidents that no person has cleared, read again when their folder has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: int | None = None
+        self._latest: dict[str, Any] | None = None
+
+    def latest(self) -> dict[str, Any] | None:
+        seen = self._folder.stat().st_mtime_ns
+        if seen != self._seen or seen > time.time_ns() - COARSE_NS:
+            self._latest, self._seen = _latest(self._folder), seen
+        return self._latest
+
+
+def _latest(folder: Path) -> dict[str, Any] | None:
     left = [found for path in sorted(folder.glob("i-*.json")) if (found := read_incident(folder, path.stem))]
     uncleared = [found for found in left if "reset_at" not in found]
-    if uncleared:
-        latest = max(uncleared, key=lambda found: found.get("opened_at") or 0.0)
-        breakers.save(con, before, _as_breaker(latest), now)
+    return max(uncleared, key=lambda found: found.get("opened_at") or 0.0, default=None)
+
+
+def in_force(con: Connection, uncleared: Uncleared, now: float) -> Breaker:
+    """The breaker; one that is not open although an incident was never cleared is opened by that incident again.
+
+    So neither a lost database closes it nor one that was set back.
+    """
+    found = breakers.load(con)
+    if found.state is BreakerState.OPEN or (incident := uncleared.latest()) is None:
+        return found
+    evidence = () if found == Breaker() and not ledger.last_id(con) else (breakers.TAMPERED,)
+    opened = _as_breaker(incident)
+    opened = replace(opened, evidence=(*opened.evidence, *evidence), cleared=found.cleared)
+    breakers.save(con, found, opened, now, {"found": "an incident that nobody has cleared"})
+    return opened
 
 
 def _as_breaker(facts: dict[str, Any]) -> Breaker:

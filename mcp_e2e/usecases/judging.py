@@ -9,7 +9,7 @@ from mcp_e2e.model.calls import Breaker, Call, Ruling, Window
 from mcp_e2e.process import locks
 from mcp_e2e.store import attempts, ledger, runs
 from mcp_e2e.store import breaker as breakers
-from mcp_e2e.usecases.incidents import new_incident
+from mcp_e2e.usecases.incidents import in_force, new_incident
 from mcp_e2e.usecases.recent import Recent
 from mcp_e2e.usecases.settlement import settle_dead_calls
 from mcp_e2e.usecases.workplace import Workplace
@@ -33,7 +33,7 @@ class Judging:
     def judge(self, con: Connection, call: Call) -> Judged:
         """Inside a transaction: what the rules say of ``call``; its row is written unless a look is repeated."""
         settle_dead_calls(con, self._place.layout.leases, call.at)
-        window = self._window(con)
+        window = self._window(con, call.at)
         live = bool(attempts.any_open(con))
         world = call.world or (window.past[-1].world if window.past else "")  # a look changes nothing
         call = history.placed(replace(call, live=live, world=world), window.past)
@@ -58,8 +58,8 @@ class Judging:
             breakers.save(con, window.breaker, machine.take_probe(window.breaker, call_id, call.lease), call.at)
         return Judged(call, window, ruling, call_id)
 
-    def _window(self, con: Connection) -> Window:
-        breaker = breakers.load(con)
+    def _window(self, con: Connection, now: float) -> Window:
+        breaker = in_force(con, self._place.here.uncleared, now)
         past = self._recent.read(con, breaker)
         return Window(
             breaker=breaker,

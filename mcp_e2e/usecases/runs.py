@@ -46,6 +46,7 @@ class Runs:
             NothingSelected: ``tests`` matches nothing.
             SetupError: files, programs or variables of the tests are missing; nothing is planned.
         """
+        reason = self._place.masked(reason)
         args = {"tests": tests, "count": count, "mode": mode, "new": new or None, "reason": reason}
         async with self._gate.enter(caller, "plan_run", args) as passage:
             if new and not reason:
@@ -68,6 +69,7 @@ class Runs:
 
     async def drop(self, caller: Caller, *, reason: str) -> NextAnswer:
         """End the unfinished run as dropped. Clears no count and no breaker; a survey's reds count as one."""
+        reason = self._place.masked(reason)
         async with self._gate.enter(caller, "drop_run", {"reason": reason}):
             caller = self._place.identified(caller)
             run = await self._place.run(lambda con: self._drop(con, f"{reason} ({caller.shown})"))
@@ -185,6 +187,7 @@ class Runs:
             near = get_close_matches(result, RESULTS, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"result {result!r} is not known", remedy=f"{hint}One of: {', '.join(RESULTS)}.")
+        note = self._place.masked(note)
         claim = Claim(RESULTS[result], note or "", test, caller.shown, slot)
         args = {"result": claim.result, "note": note, "test": test}
         return await self._gate.look(caller, "checkpoint", args, partial(self._recorded, claim=claim))

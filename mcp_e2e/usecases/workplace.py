@@ -21,7 +21,7 @@ from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.database import Database, open_database
 from mcp_e2e.store.layout import Layout
-from mcp_e2e.usecases.incidents import keep, reopen
+from mcp_e2e.usecases.incidents import Uncleared, in_force, keep
 from mcp_e2e.usecases.masking import blanked, secrets_of
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ class Opened:
     layout: Layout
     database: Database
     lease: Lease
+    uncleared: Uncleared
 
 
 class Workplace:
@@ -100,9 +101,10 @@ class Workplace:
                 database = await self._stack.enter_async_context(open_database(layout.database))
                 lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
                 self._stack.callback(lease.release)
-                await database.run(lambda con: reopen(con, layout.incidents, self.now()))
-                self._opened = Opened(layout, database, lease)
-                self._keep(await database.run(breakers.load))
+                uncleared = Uncleared(layout.incidents)
+                breaker = await database.run(lambda con: in_force(con, uncleared, self.now()))
+                self._opened = Opened(layout, database, lease, uncleared)
+                self._keep(breaker)
             return self._opened
 
     def _state_dir(self) -> Path:

@@ -72,13 +72,11 @@ async def test_a_checkpoint_with_a_new_note_buys_one_repetition(server: Servers)
 
 
 @pytest.mark.usefixtures("roomy")
-@pytest.mark.parametrize("checkout", [True, False], ids=["git", "folder"])
-async def test_what_a_test_writes_itself_is_no_change(server: Servers, project: Path, checkout: bool) -> None:
+async def test_what_a_test_writes_itself_is_no_change(server: Servers, project: Path) -> None:
     """Another trace file with each run makes no new world, a file that somebody writes between runs does."""
     script = "n=$(ls | wc -l); echo $n > trace-$n.txt; date +%N > latest.txt; echo AssertionError: no; exit 1"
     add(project, f'[[tests]]\nid = "writes"\ncommand = ["sh", "-c", "{script}"]\n')
-    if checkout:
-        commit(project)
+    commit(project)
     async with server() as app:
         for n in (1, 2):
             await app.attempts.run(app.caller, test="writes")
