@@ -14,7 +14,7 @@ from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.wording import in_commands
 
-EXPECTED = "serve demo start stop status plan next run checkpoint report reset exec jobs logs runs breaker config"
+EXPECTED = "serve demo start stop status plan next run checkpoint report reset exec jobs logs runs breaker guard config"
 
 
 def leaves(command: click.Command) -> list[click.Command]:
