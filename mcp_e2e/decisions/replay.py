@@ -43,7 +43,6 @@ class Scope:
     live: bool = False
     under_way: list[PastCall] = field(default_factory=list)
     strays: bool = False  # calls overlap in time and are no joins: its times are not to be trusted
-    refusals: int = 0
     calls: int = 0
 
 
@@ -75,7 +74,6 @@ class Replay:
             breaker=scope.breaker,
             past=tuple(scope.past[-WINDOW:]),
             limits=machine.limits_in_force(scope.breaker, self._configured),
-            refusals_in_incident=scope.refusals,
         )
         ruling = guard.observed(window, guard.judge(window, call))
         scope.calls += 1
@@ -203,7 +201,6 @@ def _event(scope: Scope, step: Step) -> None:
         case "human_reset":
             scope.breaker = machine.reset(scope.breaker, cleared=scope.calls)
             scope.past.clear()
-            scope.refusals = 0
 
 
 def _world(scope: Scope, step: Step) -> str:

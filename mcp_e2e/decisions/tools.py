@@ -77,6 +77,7 @@ TOOLS: Mapping[str, Tool] = {
     "job": Tool("look", _only("action", "id", "offset", "grep"), ("state", "exit_code", "next_offset", "jobs")),
 }
 UNKNOWN = Tool("command", _unknown)
+LONGEST_IDENTITY = 2000  # characters; what is longer is told by its digest
 
 
 def tool(name: str) -> Tool:
@@ -85,7 +86,8 @@ def tool(name: str) -> Tool:
 
 def identity(name: str, args: Args) -> str:
     """One text for calls that select the same work; the order of arguments and unknown ones do not matter."""
-    return f"{name} {written(tool(name).selects(args))}"
+    text = written(tool(name).selects(args))
+    return f"{name} {text if len(text) <= LONGEST_IDENTITY else digest(text)}"
 
 
 def subject(name: str, args: Args) -> str:

@@ -10,6 +10,7 @@ from mcp_e2e.model.calls import Breaker, Call, PastCall, RefusedCall, Result, Ru
 WINDOW = 400
 """How many of the latest calls rules look at, and results are compared with."""
 
+LONGEST_ARGS = 8000
 _PAST = (
     "id, at, tool, identity, ruling, rule, subject, world, outcome, ended_at, shown, fault, signature, seen, planned,"
     " free"
@@ -29,7 +30,7 @@ def write(
             call.at,
             call.tool,
             call.identity,
-            json.dumps(dict(call.args), default=str),
+            _kept(call.args),
             call.caller,
             call.lease,
             call.door,
@@ -50,6 +51,12 @@ def write(
         ),
     )
     return int(row.lastrowid or 0)
+
+
+def _kept(args: Mapping[str, Any]) -> str:
+    """The arguments as JSON; of too many their beginning."""
+    text = json.dumps(dict(args), default=str)
+    return text if len(text) <= LONGEST_ARGS else json.dumps({"clipped": text[:LONGEST_ARGS]})
 
 
 def complete(

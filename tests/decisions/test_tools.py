@@ -223,3 +223,12 @@ def test_a_result_shows_its_declared_fields_only(name: str, same: Args, news: Ar
 
     assert told(name, "ok", **shown, **same) == told(name, "ok", **shown)
     assert told(name, "ok", **{**shown, **news}).shown != told(name, "ok", **shown).shown
+
+
+def test_what_is_too_long_to_keep_is_told_by_its_digest() -> None:
+    """Equal for equal commands of any length, other for others."""
+    long = "echo " + "x" * 100_000
+
+    assert len(identity("safe_exec", {"command": long})) < 100
+    assert identity("safe_exec", {"command": long}) == identity("safe_exec", {"command": f" {long} "})
+    assert identity("safe_exec", {"command": long}) != identity("safe_exec", {"command": long + "y"})
