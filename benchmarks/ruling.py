@@ -26,7 +26,7 @@ from typing import Any
 import anyio
 
 from mcp_e2e.decisions import breaker as machine
-from mcp_e2e.decisions import guard, tools
+from mcp_e2e.decisions import guard, history, tools
 from mcp_e2e.model.calls import Call, Limits
 from mcp_e2e.settings import Source
 from mcp_e2e.settings.discover import FILE_NAME
@@ -151,7 +151,7 @@ def fill(layout: Layout, stored: int) -> None:
 
 def add(con: sqlite3.Connection, steps: Iterator[Step]) -> None:
     """A window full of them, within the last minutes."""
-    con.executemany(_INSERT, rows(steps, ledger.WINDOW, 1.0))
+    con.executemany(_INSERT, rows(steps, history.WINDOW, 1.0))
 
 
 def hammered(con: sqlite3.Connection) -> None:

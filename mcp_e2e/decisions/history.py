@@ -10,6 +10,8 @@ from dataclasses import replace
 from mcp_e2e.decisions.tools import BAD, RED, tool
 from mcp_e2e.model.calls import Call, PastCall, Result, Window
 
+WINDOW = 240
+"""How many of the latest calls rules look at, and results are compared with."""
 HORIZON_S = 12 * 3600.0
 CALM_S = 10.0
 """Seconds between two looks at live work that nobody minds."""

@@ -17,7 +17,6 @@ from mcp_e2e.model.runs import Verdict
 
 Step = Mapping[str, Any]
 
-WINDOW = 400
 LATE_S = 2.0
 """Seconds by which a joined call may end after what it joined."""
 _VERDICTS = {
@@ -72,7 +71,7 @@ class Replay:
         call = _as_call(scope, step)
         window = Window(
             breaker=scope.breaker,
-            past=tuple(scope.past[-WINDOW:]),
+            past=tuple(scope.past[-history.WINDOW :]),
             limits=machine.limits_in_force(scope.breaker, self._configured),
         )
         ruling = guard.observed(window, guard.judge(window, call))
@@ -108,7 +107,7 @@ class Replay:
         if call.joins and "identity" not in step and ended > _end_joined(scope, call) + LATE_S:
             scope.strays = True  # it went on after what it was taken to join, so it was work of its own
             call, row = replace(call, joins=False, free=False), replace(row, free=False)
-        done = history.settled(row, told, ended, scope.past[-WINDOW:])
+        done = history.settled(row, told, ended, scope.past[-history.WINDOW :])
         _follow(scope.course, call, told, facts)
         if call.tool == "run_test" and not call.joins and told.outcome in _VERDICTS and told.fault != "misuse":
             self._verdict(scope, call, told, ended)

@@ -15,17 +15,17 @@ from typing import Any
 from mcp_e2e.model.calls import Breaker, BreakerState, Limits, Red
 from mcp_e2e.store import events
 
+_WRITTEN = "(SELECT seq FROM sqlite_sequence WHERE name = 'breaker')"
 NOBODY = "{}"
 TAMPERED = "its record was changed by another program than mcp_e2e"
 
 
 def load(con: sqlite3.Connection) -> Breaker:
-    rows = con.execute("SELECT * FROM breaker ORDER BY seq DESC LIMIT 2").fetchall()
-    written = con.execute("SELECT seq FROM sqlite_sequence WHERE name = 'breaker'").fetchone()
+    rows = con.execute(f"SELECT *, {_WRITTEN} AS written FROM breaker ORDER BY seq DESC LIMIT 2").fetchall()
     if not rows:
-        return Breaker() if written is None or not written["seq"] else _tampered(Breaker())
+        return _tampered(Breaker()) if con.execute(f"SELECT {_WRITTEN}").fetchone()[0] else Breaker()
     before = rows[1] if len(rows) > 1 else None
-    whole = written is not None and written["seq"] == rows[0]["seq"]
+    whole = rows[0]["written"] == rows[0]["seq"]
     follows = rows[0]["seq"] == (before["seq"] + 1 if before else 1)
     whole = whole and (follows or rows[0]["actor"] != NOBODY)  # whoever looked after a break has begun anew
     if not whole or rows[0]["seal"] != _seal(rows[0], before["seal"] if before else ""):

@@ -5,10 +5,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from mcp_e2e.decisions.history import WINDOW
 from mcp_e2e.model.calls import Breaker, Call, PastCall, RefusedCall, Result, Ruling
-
-WINDOW = 400
-"""How many of the latest calls rules look at, and results are compared with."""
 
 LONGEST_ARGS = 8000
 _PAST = (

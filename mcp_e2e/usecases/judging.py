@@ -32,9 +32,8 @@ class Judging:
 
     def judge(self, con: Connection, call: Call) -> Judged:
         """Inside a transaction: what the rules say of ``call``; its row is written unless a look is repeated."""
-        settle_dead_calls(con, self._place.layout.leases, call.at)
         window = self._window(con, call.at)
-        live = bool(attempts.any_open(con))
+        live = attempts.any_open(con)
         world = call.world or (window.past[-1].world if window.past else "")  # a look changes nothing
         call = history.placed(replace(call, live=live, world=world), window.past)
         wanted = guard.judge(window, call)
@@ -61,6 +60,9 @@ class Judging:
     def _window(self, con: Connection, now: float) -> Window:
         breaker = in_force(con, self._place.here.uncleared, now)
         past = self._recent.read(con, breaker)
+        if self._recent.has_open:
+            settle_dead_calls(con, self._place.layout.leases, now)
+            past = self._recent.read(con, breaker)
         return Window(
             breaker=breaker,
             past=past,

@@ -2,6 +2,7 @@
 
 from sqlite3 import Connection
 
+from mcp_e2e.decisions.history import WINDOW
 from mcp_e2e.model.calls import Breaker, PastCall
 from mcp_e2e.store import ledger
 
@@ -14,13 +15,18 @@ class Recent:
         self._last = 0
         self._open: set[int] = set()
 
+    @property
+    def has_open(self) -> bool:
+        """Whether a call of the window has not ended: it runs, or its process died."""
+        return bool(self._open)
+
     def read(self, con: Connection, breaker: Breaker) -> tuple[PastCall, ...]:
         """The window that rules look at: nothing of before a person's reset."""
         for row in ledger.window(con, self._last, tuple(self._open)):
             self._rows[row.id] = row
             (self._open.add if row.outcome is None else self._open.discard)(row.id)
             self._last = max(self._last, row.id)
-        while len(self._rows) > ledger.WINDOW:
+        while len(self._rows) > WINDOW:
             oldest = next(iter(self._rows))
             self._open.discard(oldest)
             del self._rows[oldest]
