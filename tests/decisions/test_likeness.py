@@ -45,7 +45,7 @@ DIFFERENT = {
     "node": ("error in node 4 (KSampler)", "error in node 7 (KSampler)"),
     "file": ("No such file: models/vae.safetensors", "No such file: models/clip.safetensors"),
     "numbered file": ("out_01.png is blank", "out_02.png is blank"),
-    "place in the tree": ("/work/app/a/conf.py is missing", "/work/app/b/conf.py is missing"),
+    "place in the tree": ("/home/me/app/a/conf.py is missing", "/home/me/app/b/conf.py is missing"),
     "class of the error": ("TypeError: boom", "ValueError: boom"),
     "exit code": ("exit code 1", "exit code 137"),
     "number of the error": ("[Errno 2] cannot open", "[Errno 28] cannot open"),
