@@ -1,10 +1,10 @@
 """What rules read of the past: which calls count, what was news, and how long nothing has been.
 
 A result is news when nothing has shown the same on the same world before. What ended longer than ``HORIZON_S`` ago
-counts for no rule but the breaker's own: work of another day is no loop.
+counts for R1 and R3 only: work of another day is no loop.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mcp_e2e.decisions.tools import BAD, RED, tool
@@ -94,7 +94,3 @@ def is_bad(row: PastCall) -> bool:
 def patient(call: Call, last: PastCall | None) -> bool:
     """A repetition after a deliberate wait."""
     return last is not None and call.at - (last.ended_at or last.at) >= PATIENT_S
-
-
-def of(rows: Iterable[PastCall], name: str) -> list[PastCall]:
-    return [row for row in rows if row.tool == name]
