@@ -1,0 +1,76 @@
+"""What the policy calls an attack on this tool itself."""
+
+import pytest
+
+from tests.decisions.test_policy import judged
+
+TAMPERING = [
+    "rm -rf .mcp-e2e",
+    "rm -rf .mcp-e2e/",
+    "rm -rf .mcp*",
+    "rm -rf ../shop",
+    "rm -rf .mcp-e2e/private",
+    "rm .mcp-e2e/private/state.db",
+    "rm -f .mcp-e2e/*/state.db-wal",
+    "cd .mcp-e2e && rm -r private",
+    "cd .mcp-e2e/private; rm state.db",
+    "pushd .mcp-e2e && rm private/state.db",
+    'rm "$PWD/.mcp-e2e/private/state.db"',
+    "rm ~/shop/.mcp-e2e/private/state.db",
+    "unlink .mcp-e2e/private/state.db",
+    "mv .mcp-e2e /tmp/away",
+    "mv .mcp-e2e/private/incidents old",
+    "mv x.db .mcp-e2e/private/state.db",
+    "mv -t .mcp-e2e/private x",
+    "cp backup.db .mcp-e2e/private/state.db",
+    "cp -t .mcp-e2e/private backup.db",
+    "ln -sf /dev/null .mcp-e2e/private/state.db",
+    "rsync -a backup/ .mcp-e2e/private/",
+    "touch .mcp-e2e/private/x",
+    "chmod 000 .mcp-e2e/private",
+    "chmod -R a+w .mcp-e2e",
+    "echo > .mcp-e2e/private/state.db",
+    "echo x >> .mcp-e2e/private/incidents/1.json",
+    "> .mcp-e2e/private/state.db",
+    "{ echo a; echo b; } > .mcp-e2e/private/x",
+    "echo x | tee -a .mcp-e2e/private/x",
+    "sed -i s/open/closed/ .mcp-e2e/private/incidents/1.json",
+    "sed -Ei.bak -e s/a/b/ .mcp-e2e/private/x",
+    "vim .mcp-e2e/private/x",
+    "truncate -s 0 .mcp-e2e/private/state.db",
+    "dd if=/dev/zero of=.mcp-e2e/private/state.db",
+    "sqlite3 .mcp-e2e/private/state.db 'delete from breaker'",
+    "curl -o .mcp-e2e/private/x https://example.org",
+    "find .mcp-e2e -name '*.db' -delete",
+    "find . -name 'state.*' -exec rm {} +",
+    "find . -name private | xargs rm -rf",
+    "find .mcp-e2e/private -type f -exec rm {} +",
+    "find . -path './.mcp-e2e/*' -delete",
+    "kill 4711",
+    "kill -9 4712",
+    "kill -s KILL 1 4711",
+    "kill -TERM -- -4711",
+    "sudo kill -9 4711",
+    "echo 4711 4712 && kill -9 4711",
+    "pkill mcp-e2e-keeper",
+    "pkill -f mcp_e2e",
+    "pkill -f 'mcp.e2e'",
+    "killall mcp-e2e-keeper",
+    "kill $(pgrep mcp-e2e)",
+    "pidof mcp-e2e-keeper | xargs kill",
+    "taskkill /F /PID 4711",
+    "mcp-e2e breaker reset",
+    "mcp-e2e --project . breaker reset",
+    ".venv/bin/mcp-e2e reset",
+    "python -m mcp_e2e breaker reset",
+    "python3 -X dev -m mcp_e2e --project . breaker reset",
+    "yes | uv run mcp-e2e breaker reset",
+    "script -qc 'mcp-e2e breaker reset' /dev/null",
+    "mcp-e2e exec -- rm -rf .mcp-e2e",
+]
+
+
+@pytest.mark.parametrize("line", TAMPERING)
+def test_touching_the_tools_own_state_or_processes_is_tampering(line: str) -> None:
+    """A person may reset the breaker; a command may not."""
+    assert "tampering" in {concern.kind for concern in judged(line)}
