@@ -6,6 +6,7 @@ from typing import Any
 from mcp_e2e.errors import NotFound
 from mcp_e2e.formats import FORMATS
 from mcp_e2e.process import jobs, output
+from mcp_e2e.process.redaction import Redactor
 from mcp_e2e.settings import shown
 from mcp_e2e.store import attempts, events, runs, sessions
 from mcp_e2e.store import breaker as breakers
@@ -65,7 +66,12 @@ class Views:
 
     async def job_log(self, job: str) -> str:
         await self._place.open()
-        return output.tail(jobs.look(self._place.layout.jobs, job).log, LOG_BYTES)
+        redactor = self._place.redactor()
+        return redactor.text(output.tail(jobs.look(self._place.layout.jobs, job).log, LOG_BYTES, redactor=redactor))
+
+    def redactor(self) -> Redactor:
+        """What a door must blank that hands out output as it is read."""
+        return self._place.redactor()
 
     async def artifact(self, attempt_id: str, name: str) -> tuple[bytes, str]:
         """A collected file and its media type; only files that the attempt's evidence lists."""

@@ -1,5 +1,7 @@
 """logs: what a service, job or test has written; and following it while it is written."""
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +10,14 @@ import click
 from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, put_bytes
-from mcp_e2e.entrypoints.cli.work import inside
+from mcp_e2e.entrypoints.cli.work import inside, is_person
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.process import jobs, output
+from mcp_e2e.process.redaction import Redactor
+from mcp_e2e.process.sparse import BLOCK_BYTES, extents, read_at
 from mcp_e2e.store.layout import Layout
 
 LINES = 200
-BLOCK_BYTES = 1 << 16
 POLL_S = 0.2
 
 
@@ -37,12 +40,13 @@ def logs(said: Said, name: str | None, follow: bool, lines: int) -> Outcome:
         job, log = await _find(app, name or _first_service(app))
         begin = where_lines_begin(log, lines)
         if said.json:
-            text, _ = output.read_slice(log, begin, log.stat().st_size if log.exists() else 0)
+            size = log.stat().st_size if log.exists() else 0
+            text, _ = output.read_slice(log, begin, size, app.views.redactor())
             return Outcome({"job": job, "log": str(log), "text": text})
         if follow:
             await stream(app, job, log, begin)
         else:
-            pour(log, begin)
+            pour(log, begin, redactor=_redactor(app))
         return Outcome({}, text="")
 
     return inside(said, work)
@@ -67,24 +71,29 @@ async def _find(app: App, name: str) -> tuple[str, Path]:
     return found.job, Path(found.log)
 
 
+def _redactor(app: App) -> Redactor | None:
+    """None where a person looks at the program's own output; into a pipe or to an agent no secrets go."""
+    return None if is_person() and sys.stdout.isatty() else app.views.redactor()
+
+
 async def stream(app: App, job_id: str, log: Path, begin: int) -> None:
     """Everything from ``begin`` on to stdout, until the job has ended."""
-    folder, live = Layout(app.state_dir).jobs, True
+    folder, live, redactor = Layout(app.state_dir).jobs, True, _redactor(app)
     while live:
         live = (await jobs.wait(folder, job_id, POLL_S)).live
-        begin = pour(log, begin)
+        begin = pour(log, begin, redactor=redactor, last=not live)
 
 
-def pour(log: Path, begin: int, write: Callable[[bytes], None] = put_bytes) -> int:
-    """What the file holds from ``begin`` on, as it is; answers where it ended. A missing file holds nothing."""
-    try:
-        with log.open("rb") as file:
-            file.seek(begin)
-            while block := file.read(BLOCK_BYTES):
-                write(block)
-            return file.tell()
-    except FileNotFoundError:
-        return begin
+def pour(
+    log: Path,
+    begin: int,
+    write: Callable[[bytes], None] = put_bytes,
+    redactor: Redactor | None = None,
+    *,
+    last: bool = True,
+) -> int:
+    """``output.pour``, to stdout."""
+    return output.pour(log, begin, write, redactor, last=last)
 
 
 def where_lines_begin(log: Path, lines: int) -> int:
@@ -92,17 +101,13 @@ def where_lines_begin(log: Path, lines: int) -> int:
     size = log.stat().st_size if log.exists() else 0
     if not lines or not size:
         return 0
-    with log.open("rb") as file:
-        end, wanted = size, lines
-        while end > 0:
-            start = max(0, end - BLOCK_BYTES)
-            file.seek(start)
-            block = file.read(end - start)
-            if end == size:
-                wanted += block.endswith(b"\n")
-            ends = [at for at, byte in enumerate(block) if byte == 0x0A]
-            if len(ends) >= wanted:
-                return start + ends[-wanted] + 1
-            wanted -= len(ends)
-            end = start
+    with log.open("rb", buffering=0) as file:
+        wanted = lines + (read_at(file, size - 1, size) == b"\n")
+        for first, stop in reversed(list(extents(file, 0, size))):
+            for start in range(stop - (stop - first - 1) % BLOCK_BYTES - 1, first - 1, -BLOCK_BYTES):
+                block = read_at(file, start, min(stop, start + BLOCK_BYTES))
+                ends = [match.end() for match in re.finditer(b"\n", block)]
+                if len(ends) >= wanted:
+                    return start + ends[-wanted]
+                wanted -= len(ends)
     return 0
