@@ -99,10 +99,11 @@ async def open_app(
     door: Literal["mcp", "cli"] = "mcp",
     settles: bool = True,
     person: bool = False,
+    reads_only: bool = False,
 ) -> AsyncIterator[App]:
     """The use-cases, until the block ends; background work is then left to whoever comes next.
 
-    ``person``: the calls are a person's own.
+    ``person``: the calls are a person's own. ``reads_only``: whatever would write the state folder is an error.
     ``settles``: take over the open attempts of dead processes, as servers do. Opening reads no configuration: a
     broken one is an error of each call that needs it.
     """
@@ -113,7 +114,16 @@ async def open_app(
         config=str(options.config) if options.config else None,
     )
     async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
-        place = Workplace(source, environ, client=client_name, door=door, person=person, tasks=tasks, stack=stack)
+        place = Workplace(
+            source,
+            environ,
+            client=client_name,
+            door=door,
+            person=person,
+            reads_only=reads_only,
+            tasks=tasks,
+            stack=stack,
+        )
         app = App(place)
         if settles:
             tasks.start_soon(app.keep_settling)

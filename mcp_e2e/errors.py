@@ -82,6 +82,20 @@ class Refused(E2EError):
         self.text = text
 
 
+class NeedsConfirmation(UsageError):
+    """A command may destroy what cannot be got back; nothing ran."""
+
+    code = "needs_confirmation"
+    remedy = "Ask the user; if they agree, call again with confirm=true."
+
+
+class Forbidden(UsageError):
+    """A command would touch mcp_e2e's own state or processes; nothing ran."""
+
+    code = "forbidden"
+    remedy = "Use stop_session, job(cancel) or report for it; a person's decisions are made by a person in a terminal."
+
+
 class NotFound(E2EError):
     """A run, job, attempt, service or artifact with that id does not exist here."""
 

@@ -17,6 +17,9 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError|CUDA error: 
 _TELLING = re.compile(r"\b(error|failed|assert\w*|exception|fatal)\b", re.IGNORECASE)
 
 
+SUSPENDED_S = 5.0  # a red test that slept this long shows nothing about what it tests
+
+
 @dataclass(frozen=True)
 class Judgement:
     verdict: Verdict
@@ -40,8 +43,16 @@ def of_command(test: str, exit_record: ExitRecord, log_tail: str) -> Judgement:
             return failed(test, Verdict.TIMED_OUT, "timeout", message)
         case "stopped":
             return failed(test, Verdict.CANCELLED, "cancelled", "stopped before it ended")
+        case "memory":
+            return failed(test, Verdict.FAILED, "out_of_memory", "used more memory than [exec] memory_mb allows")
+        case "processes":
+            message = "started more processes than [exec] processes allows"
+            return failed(test, Verdict.FAILED, "execution_error", message)
     if exit_record.exit_code == 0:
         return Judgement(Verdict.PASSED)
+    if exit_record.suspended_s >= SUSPENDED_S:
+        message = f"the machine slept or stood still for {exit_record.suspended_s:.0f} s while it ran"
+        return failed(test, Verdict.LOST, "suspended", message)
     cause = _last_words(log_tail)
     if exit_record.signal is not None:
         message = f"ended by signal {exit_record.signal}{cause}"

@@ -89,6 +89,7 @@ class SafeExec(Arguments):
     )
     cwd: Text | None = Field(None, description="Folder; default: the project.")
     env: dict[str, str] | None = Field(None, description="Variables to add.")
+    confirm: bool = Field(False, description="true: the user agreed to it.")
     timeout_s: Seconds | None = None
     wait_seconds: (
         Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Seconds to wait; 0: run in the background.")] | None

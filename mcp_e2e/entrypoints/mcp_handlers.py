@@ -75,6 +75,7 @@ async def safe_exec(at: Visit, args: given.SafeExec) -> answers.ExecAnswer:
         argv=args.argv,
         cwd=args.cwd,
         env=args.env,
+        confirm=args.confirm,
         timeout_s=args.timeout_s,
         wait_seconds=at.wait(args.wait_seconds),
         progress=at.progress,

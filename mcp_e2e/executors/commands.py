@@ -12,7 +12,7 @@ from mcp_e2e.executors import artifacts
 from mcp_e2e.executors.orders import CommandWork, Outcome, Watch
 from mcp_e2e.model.jobs import Job, JobSpec, JobState
 from mcp_e2e.model.runs import Verdict
-from mcp_e2e.process import jobs, output
+from mcp_e2e.process import jobs, output, sandbox
 
 LOOK_S = 0.5
 TAIL_BYTES = 6144
@@ -56,8 +56,7 @@ async def _ended(work: CommandWork, job: Job, watch: Watch) -> Job:
     while job.live:
         if await watch.cancelled():
             return await jobs.stop(work.jobs_dir, job.id)
-        last = output.tail(job.log, 200).strip().splitlines()
-        await watch.progress(last[-1][-120:] if last else "no output yet")
+        await watch.progress(output.last_line(job.log) or "no output yet")
         job = await jobs.wait(work.jobs_dir, job.id, LOOK_S)
     return job
 
@@ -77,6 +76,7 @@ def _judge(work: CommandWork, job: Job, started_at: float) -> Outcome:
         return Outcome(verdict.of_lost(work.test, why), evidence, started_at)
     if record.reason == "exec_failed":
         raise SetupError(f"{work.test}: {record.error}")
+    evidence |= {"sandbox": sandbox.level(job.layers).level, "suspended_s": record.suspended_s or None}
     evidence |= {"exit_code": record.exit_code, "signal": record.signal, "strays_killed": record.strays or None}
     judgement = verdict.of_command(work.test, record, tail)
     return Outcome(judgement, {k: v for k, v in evidence.items() if v is not None}, started_at, record.ended_at)

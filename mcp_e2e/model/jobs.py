@@ -24,6 +24,44 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True)
+class Confinement:
+    """How a command is kept from everything else: ``layers`` to apply, ``read_only`` folders for the ``mounts`` one.
+
+    ``required``: nothing runs when a layer cannot be applied; otherwise what is missing is told in ``Job.layers``.
+    """
+
+    layers: tuple[str, ...] = ()
+    read_only: tuple[Path, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class ResourceLimits:
+    """Of a command's whole tree; beyond one it is ended. None: no limit."""
+
+    memory_bytes: int | None = None
+    processes: int | None = None
+    file_bytes: int | None = None  # of any one file it writes
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How a keeper sees that its service is ready; with nothing set, that it lives on for a moment.
+
+    ``owned``: the port counts only when a process of the tree listens on it. ``silent_s``: seconds without an answer,
+    once it was ready, after which it is restarted; None: never.
+    """
+
+    port: int = 0
+    http: str | None = None
+    tcp: bool = False
+    log: str | None = None
+    exec: tuple[str, ...] = ()
+    owned: bool = True
+    silent_s: float | None = None
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What a keeper is asked to run. ``env`` is all of its environment and travels the start pipe only."""
 
@@ -38,6 +76,12 @@ class JobSpec:
     merge_streams: bool = False  # stderr into stdout, in the order written (tests)
     restart: RestartPolicy = RestartPolicy()
     first_generation: int = 1
+    confinement: Confinement = Confinement()
+    limits: ResourceLimits = ResourceLimits()
+    ready: Readiness | None = None  # services
+    log_keep_bytes: int | None = None  # services: older output is given up, offsets stay as they are
+    idle_stop_s: float | None = None  # services: seconds without a lease alive in ``leases`` after which it is stopped
+    leases: Path | None = None
 
 
 class JobState(StrEnum):
@@ -58,20 +102,28 @@ LIVE_JOB_STATES = frozenset({JobState.STARTING, JobState.RUNNING, JobState.BACKO
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process for ever: a pid alone is reused, boot id + pid + start ticks are not."""
+    """One process for ever: a pid alone is reused, boot id + pid + start ticks are not.
+
+    ``inode`` of its pidfd tells even two apart that were born in the same tick; 0 where the system has none.
+    """
 
     boot_id: str
     pid: int
     start_ticks: int
+    inode: int = 0
 
 
 @dataclass(frozen=True)
 class Life:
-    """One generation of a job's process, alive while ``ended_at`` is None. ``log_offset``: where its output starts."""
+    """One generation of a job's process, alive while ``ended_at`` is None. ``log_offset``: where its output starts.
+
+    ``ready_at``: when its keeper had seen it answer and settle.
+    """
 
     generation: int
     started_at: float
     log_offset: int
+    ready_at: float | None = None
     ended_at: float | None = None
     exit_code: int | None = None
     signal: int | None = None
@@ -87,7 +139,9 @@ class Stream:
     omitted: int  # bytes between head and tail
 
 
-ExitReason = Literal["exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed"]
+ExitReason = Literal[
+    "exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed", "idle", "memory", "processes"
+]
 
 
 @dataclass(frozen=True)
@@ -103,6 +157,7 @@ class ExitRecord:
     strays: int = 0
     escalated: bool = False  # KILL was needed
     log_dropped: int = 0  # bytes of output beyond the cap, not on disk
+    suspended_s: float = 0.0  # of the job's time, how long the machine slept or everything was frozen
     error: str | None = None  # exec_failed: the reason, e.g. "No such file or directory: 'nope'"
     stdout: Stream | None = None
     stderr: Stream | None = None
@@ -126,6 +181,7 @@ class Job:
     generation: int = 0
     lives: tuple[Life, ...] = ()
     retry_at: float | None = None  # backoff: when the next life begins
+    layers: tuple[str, ...] = ()  # of its confinement, those in force
     exit: ExitRecord | None = None
 
     @property

@@ -4,6 +4,7 @@
 it. stdin: one JSON object ``{"env": {...}}``, the child's whole environment, never written to disk. stdout: one JSON
 line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec", "message": "..."}``, then nothing more.
 ``LOCKFD`` is the job's lock, already held by the launcher, so that no moment exists in which nobody holds it.
+``--try-layers FOLDER`` instead tells which layers of confinement hold on this system (``keeping/trial.py``).
 """
 
 import os
@@ -12,6 +13,11 @@ import sys
 if __name__ == "__main__":
     # appended, not put first: no file of ours can ever shadow the standard library
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    from keeping.program import main  # type: ignore[import-not-found,unused-ignore]
+    if sys.argv[1] == "--try-layers":
+        from keeping.trial import main as tried  # type: ignore[import-not-found,unused-ignore]
 
-    main(sys.argv)
+        tried(sys.argv[2])
+    else:
+        from keeping.program import main  # type: ignore[import-not-found,unused-ignore]
+
+        main(sys.argv)

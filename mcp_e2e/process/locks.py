@@ -133,7 +133,8 @@ class FileLock:
     def is_held(path: Path) -> bool:
         """Whether any process holds it now; a missing file is held by nobody."""
         try:
-            fd = os.open(path, os.O_RDWR)
+            # reading is enough, also where nothing may be written; Windows locks only what may be written
+            fd = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
         except OSError:
             return False
         try:

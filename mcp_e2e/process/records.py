@@ -44,6 +44,8 @@ def stored_spec(spec: JobSpec, created_at: float) -> dict[str, Any]:
         "merge_streams": spec.merge_streams,
         "restart": asdict(spec.restart),
         "first_generation": spec.first_generation,
+        "confinement": {**asdict(spec.confinement), "read_only": [str(path) for path in spec.confinement.read_only]},
+        "limits": asdict(spec.limits),
         "created_at": created_at,
     }
 
@@ -69,6 +71,7 @@ def look(jobs_dir: Path, job_id: str) -> Job:
         created_at=spec["created_at"],
         keeper=_identity(state and state["keeper"]),
         process=process,
+        layers=tuple(state.get("layers", ())) if state else (),
         generation=state["generation"] if state else 0,
         lives=tuple(Life(**life) for life in state["lives"]) if state else (),
         retry_at=state["retry_at"] if state else None,

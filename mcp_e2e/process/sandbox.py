@@ -1,17 +1,120 @@
-"""How far a command is kept from everything else on this machine."""
+"""How far a command is kept from everything else on this machine: what holds here, found out once per boot.
 
+Levels add up, each with what the kernel then refuses to the command. ``process``, a session of its own without
+terminal and input, killed as a whole, is always there and refuses nothing.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
+
+from mcp_e2e.errors import Unsupported
+from mcp_e2e.model.jobs import Confinement
+from mcp_e2e.process.identity import boot_id
+
+Mode = Literal["auto", "required", "off"]
+TRIAL_S = 30.0
+_KEEPER = Path(__file__).with_name("keeper.py")
+_BLOCKS = {
+    "mounts": "writing into the state folder's private part",
+    "landlock": "signals to and tracing of processes it did not start; sudo and other ways to more rights",
+    "seccomp": "ending or changing the whole machine (reboot, modules, clock), limits of other processes",
+}
+_HINTS = (
+    (re.compile(r"no new privileges|sudo: .*root|must be setuid root|effective uid is not 0"), "landlock"),
+    (re.compile(r"Read-only file system"), "mounts"),
+    (re.compile(r"Operation not permitted|Permission denied|must be superuser|EPERM"), ""),
+)
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """``level`` that was reached, and in ``blocked`` what the kernel refuses to the command."""
+    """``level``: the layers in force, in order, joined by ``+``; ``blocked``: what they refuse, in words."""
 
-    level: Literal["process"] = "process"
+    level: str = "process"
     blocked: tuple[str, ...] = ()
 
 
-def level() -> Sandbox:
-    """Today a session of its own, without terminal and input, killed as a whole: nothing is refused by the kernel."""
-    return Sandbox()
+def level(layers: Sequence[str]) -> Sandbox:
+    """As told in every result."""
+    known = [name for name in _BLOCKS if name in layers]
+    return Sandbox("+".join(("process", *known)), tuple(_BLOCKS[name] for name in known))
+
+
+def hint(layers: Sequence[str], output: str) -> str | None:
+    """One sentence when what a failed command said looks like a refusal of the sandbox."""
+    for pattern, layer in _HINTS:
+        if layers and (not layer or layer in layers) and pattern.search(output):
+            blocked = "; ".join(level([layer] if layer else layers).blocked)
+            return f'If the sandbox is in its way (it refuses: {blocked}), a person can set [exec] sandbox = "off".'
+    return None
+
+
+def confinement(mode: Mode, private: Path, *, may_signal_service: bool = False) -> Confinement:
+    """What to ask of the keeper for a command of the project whose private folder this is. Blocks at its first call.
+
+    Raises:
+        Unsupported: ``required``, and a layer does not hold on this system; named with the reason.
+    """
+    if mode == "off":
+        return Confinement()
+    held = tried(private)
+    missing = {name: why for name, why in held.items() if why is not None}
+    if mode == "required" and (missing or not held):
+        told = "; ".join(f"{name}: {why}" for name, why in missing.items()) or "none is known for this system"
+        raise Unsupported(
+            f'[exec] sandbox = "required", and it does not hold here ({told})',
+            remedy='Set sandbox = "auto" to run with what this system offers; every result names the level reached.',
+        )
+    layers = tuple(name for name in held if name not in missing and not (may_signal_service and name == "landlock"))
+    return Confinement(layers, (private,), required=mode == "required")
+
+
+def tried(private: Path) -> Mapping[str, str | None]:
+    """Each layer this system might have, with why it does not hold (None: it does). Tried once per boot and user."""
+    return _tried(private, boot_id(), os.getuid() if sys.platform != "win32" else 0)
+
+
+@cache
+def _tried(private: Path, boot: str, uid: int) -> Mapping[str, str | None]:
+    if sys.platform != "linux":
+        return {}
+    kept, mark = private / "sandbox.json", [boot, uid, _KEEPER.stat().st_mtime_ns]
+    try:
+        stored = json.loads(kept.read_text("utf-8"))
+        if stored["of"] == mark:
+            return dict(stored["held"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    held = _try(private)
+    draft = kept.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps({"of": mark, "held": held}), "utf-8")
+    draft.replace(kept)
+    return held
+
+
+def _try(private: Path) -> dict[str, str | None]:
+    folder = tempfile.mkdtemp(prefix="trial-", dir=private)
+    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    try:
+        done = subprocess.run(
+            [python, "-I", "-S", str(_KEEPER), "--try-layers", folder],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TRIAL_S,
+            check=True,
+        )
+        return dict(json.loads(done.stdout))
+    except (subprocess.SubprocessError, ValueError) as error:
+        return dict.fromkeys(_BLOCKS, f"its trial failed: {error}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -19,6 +19,8 @@ OVERRIDES: dict[str, tuple[Key, Callable[[str], Any]]] = {
     "MCP_E2E_GUARD_MODE": (("guard", "mode"), str),
     "MCP_E2E_EXEC_SANDBOX": (("exec", "sandbox"), str),
     "MCP_E2E_EXEC_TIMEOUT_S": (("exec", "timeout_s"), float),
+    "MCP_E2E_EXEC_POLICY": (("exec", "policy"), str),
+    "MCP_E2E_EXEC_PROCESSES": (("exec", "processes"), int),
 }
 
 BEFORE_THE_FILE = ("MCP_E2E_PROJECT", CONFIG_VARIABLE)

@@ -80,6 +80,9 @@ class TestConfig(Table):
     env: dict[EnvName, EnvValue] = Field(
         default={}, repr=False, description="Variables for the command. ${NAME} is taken from the environment or .env."
     )
+    may_signal_service: bool = Field(
+        default=False, description="true: the command may send signals outside its own tree, e.g. to end the service."
+    )
     expect: ExpectConfig | None = Field(default=None, description="What the saved images must be; only with workflow.")
 
     @model_validator(mode="before")
@@ -132,12 +135,25 @@ class GuardConfig(Table):
 
 
 class ExecConfig(Table):
-    """Limits of commands run through safe_exec."""
+    """Isolation and limits of commands: safe_exec's, and those of tests but for ``policy`` and ``timeout_s``."""
 
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto", description="auto: the best this system offers; required: refuse to run without; off: none."
     )
     timeout_s: Seconds = Field(default=600.0, description="Seconds a command may run unless the call says otherwise.")
+    policy: Literal["confirm", "refuse", "off"] = Field(
+        default="confirm",
+        description="Commands that may destroy what cannot be got back: ask for confirm=true, refuse, or run them.",
+    )
+    memory_mb: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        default=None, description="Memory of a command's whole tree, in MiB; beyond it the tree is ended."
+    )
+    processes: Annotated[int, Field(ge=1, le=4_000_000)] = Field(
+        default=2000, description="Processes a command's tree may have at once; beyond it the tree is ended."
+    )
+    file_mb: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        default=None, description="Size in MiB of any one file a command may write."
+    )
     env_allow: list[EnvName] | None = Field(
         default=None, description="Names of variables a command inherits; unset: a sensible set for this system."
     )

@@ -26,9 +26,10 @@ WAL_RETRY_S = 0.02
 class Database:
     """Opened by ``open_database``; ``run`` is its only door."""
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+    def __init__(self, connection: aiosqlite.Connection, path: Path, *, reads_only: bool = False) -> None:
         self._connection = connection
         self.path = path
+        self._begin = "BEGIN" if reads_only else "BEGIN IMMEDIATE"
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of ``work`` after its transaction is committed; rolled back when it raises.
@@ -42,7 +43,7 @@ class Database:
             # a caller cancelled after the commit would never hear of it: what it stored would belong to nobody
             with anyio.CancelScope(shield=True):
                 # aiosqlite's public calls are one statement each; a transaction must be one unit of its thread
-                result: T = await self._connection._execute(transact, self._raw, work)  # type: ignore[no-untyped-call]  # noqa: SLF001
+                result: T = await self._connection._execute(transact, self._raw, work, self._begin)  # type: ignore[no-untyped-call]  # noqa: SLF001
         except sqlite3.Error as error:
             raise _explained(error, self.path) from error
         return result
@@ -52,8 +53,10 @@ class Database:
         return self._connection._conn  # noqa: SLF001
 
 
-def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
+def transact(
+    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], begin: str = "BEGIN IMMEDIATE"
+) -> T:
+    connection.execute(begin)
     try:
         result = work(connection)
         connection.execute("COMMIT")
@@ -65,19 +68,23 @@ def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection]
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
-    """The database at ``path``, created or migrated forward, closed at the end.
+async def open_database(path: Path, *, reads_only: bool = False) -> AsyncIterator[Database]:
+    """The database at ``path``, created or migrated forward, closed at the end; ``reads_only``: as it is.
 
     Raises:
         StoreError: it cannot be opened, or was written by a newer mcp_e2e.
     """
     try:
-        connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+        where = f"{path.as_uri()}?mode={'ro' if reads_only else 'rwc'}"
+        connection = await aiosqlite.connect(where, uri=True, isolation_level=None, timeout=BUSY_S)
     except sqlite3.Error as error:
         raise _explained(error, path) from error
-    database = Database(connection, path)
+    database = Database(connection, path, reads_only=reads_only)
     try:
-        await _prepare(database)
+        if reads_only:
+            connection.row_factory = sqlite3.Row
+        else:
+            await _prepare(database)
         yield database
     finally:
         with anyio.CancelScope(shield=True):

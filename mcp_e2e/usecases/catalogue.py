@@ -14,7 +14,9 @@ from mcp_e2e.model.jobs import JobSpec
 from mcp_e2e.model.runs import Attempt
 from mcp_e2e.model.services import Session
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
+from mcp_e2e.process.sandbox import confinement
 from mcp_e2e.settings import Loaded, TestConfig, expand, unset_names
+from mcp_e2e.usecases.rail import limits
 from mcp_e2e.usecases.workplace import Workplace
 
 
@@ -143,6 +145,10 @@ class Catalogue:
             labels={"attempt": attempt.id, "test": test.id},
             timeout_s=attempt.timeout_s,
             merge_streams=True,
+            confinement=confinement(
+                loaded.settings.exec.sandbox, self._place.layout.private, may_signal_service=test.may_signal_service
+            ),
+            limits=limits(loaded.settings.exec),
         )
 
     def workflow_work(self, attempt: Attempt) -> WorkflowWork:

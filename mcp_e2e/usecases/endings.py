@@ -1,16 +1,22 @@
 """How a command ended: what its caller reads, and what the guard compares."""
 
+import re
 from typing import Any
 
 from mcp_e2e.model.answers import ExecAnswer
 from mcp_e2e.model.jobs import Job, Stream
 from mcp_e2e.process import output, sandbox
+from mcp_e2e.process.redaction import SHAPES, Redactor
 from mcp_e2e.usecases.replies import TAIL_BYTES
 
+# a byte that was no text stands for itself: how many there were is not known any more
+_LAST_WORD = re.compile(r"(?:\s|(?<=\ufffd)|\A)[^\s\ufffd]*\Z")
+_FIRST_WORD = re.compile(r"\A[^\s\ufffd]*\s?")
 
-def ended(job: Job, shell: str | None, now: float) -> ExecAnswer:
+
+def ended(job: Job, shell: str | None, now: float, redactor: Redactor = SHAPES) -> ExecAnswer:
     """The answer of safe_exec, of a job that has ended or goes on."""
-    level = sandbox.level()
+    level = sandbox.level(job.layers)
     facts: dict[str, Any] = {
         "job": job.id,
         "state": "running" if job.live else job.state.value,
@@ -20,7 +26,7 @@ def ended(job: Job, shell: str | None, now: float) -> ExecAnswer:
     }
     if job.exit is None:
         elapsed = round(now - job.created_at, 1)
-        facts |= {"elapsed_s": elapsed, "stdout": output.tail(job.log, TAIL_BYTES) or None}
+        facts |= {"elapsed_s": elapsed, "stdout": output.tail(job.log, TAIL_BYTES, redactor=redactor) or None}
         gone = "It ended without a record: killed from outside, or the machine restarted. Read log."
         step = f"Still running: job(action='wait', id='{job.id}') waits for it; it goes on by itself."
         return ExecAnswer(**facts, next_step=step if job.live else gone)
@@ -32,32 +38,62 @@ def ended(job: Job, shell: str | None, now: float) -> ExecAnswer:
         signal=record.signal,
         duration_s=record.duration_s,
         reason=record.reason,
-        stdout=_text(record.stdout),
-        stderr=_text(record.stderr),
+        stdout=_text(record.stdout, redactor),
+        stderr=_text(record.stderr, redactor),
         truncated=bool(cut),
         strays_killed=record.strays or None,
-        next_step=_after_exec(job),
+        next_step=_after_exec(job) + _hint(job),
     )
 
 
-def told(job: Job) -> tuple[str, dict[str, Any]]:
+def _hint(job: Job) -> str:
+    record = job.exit
+    if record is None or not record.exit_code:
+        return ""
+    said = " ".join(stream.tail or stream.head for stream in (record.stderr, record.stdout) if stream is not None)
+    found = sandbox.hint(job.layers, said)
+    return f" {found}" if found else ""
+
+
+def told(job: Job, redactor: Redactor = SHAPES) -> tuple[str, dict[str, Any]]:
     """How a command ended, and what it said, for the guard to compare."""
     record = job.exit
     if record is None:
         return "ok", {"state": "running" if job.live else job.state.value}
     streams = (record.stdout, record.stderr)
-    said = "\n".join(f"{stream.head}\n{stream.tail}" for stream in streams if stream is not None and stream.bytes)
+    ends = [_ends(stream, redactor) for stream in streams if stream is not None and stream.bytes]
+    said = "\n".join(f"{head}\n{tail}" if omitted else head for head, tail, omitted in ends)
     outcome = {"timeout": "timeout", "stopped": "cancelled"}.get(record.reason, "ok" if not record.signal else "error")
     return outcome, {"exit_code": record.exit_code, "output": said}
 
 
-def _text(stream: Stream | None) -> str | None:
+def _text(stream: Stream | None, redactor: Redactor) -> str | None:
     """Head and tail of a stream, with a line that says how much is missing."""
     if stream is None or not stream.bytes:
         return None
+    head, tail, omitted = _ends(stream, redactor)
+    return output.clean(f"{head}\n… {omitted} bytes omitted …\n{tail}" if omitted else head)
+
+
+def _ends(stream: Stream, redactor: Redactor) -> tuple[str, str, int]:
+    """What may be shown of a stream: the whole, or head and tail, each without the word the gap cuts; bytes between."""
     if not stream.omitted:
-        return output.clean(stream.head + stream.tail)
-    return output.clean(f"{stream.head}\n… {stream.omitted} bytes omitted …\n{stream.tail}")
+        return redactor.text(stream.head + stream.tail), "", 0
+    head, tail = _before_gap(stream.head), _after_gap(stream.tail)
+    given_up = sum(len(text.encode()) for text in (stream.head, stream.tail)) - len(head.encode()) - len(tail.encode())
+    return redactor.text(head, cut_end=True), redactor.text(tail, cut_start=True), stream.omitted + given_up
+
+
+def _before_gap(text: str) -> str:
+    """Up to the last white space, or short of the last ``TRIM_BYTES`` when they have none."""
+    edge = text.encode()[-output.TRIM_BYTES :].decode("utf-8", "ignore")
+    kept = _LAST_WORD.sub("", edge)
+    return text[: len(text) - len(edge) + len(kept)]
+
+
+def _after_gap(text: str) -> str:
+    edge = text.encode()[: output.TRIM_BYTES].decode("utf-8", "ignore")
+    return text[len(edge) - len(_FIRST_WORD.sub("", edge)) :]
 
 
 def _after_exec(job: Job) -> str:
@@ -70,4 +106,6 @@ def _after_exec(job: Job) -> str:
     return {
         "timeout": "Its time limit ended it with its whole tree: give timeout_s, or find what hangs.",
         "stopped": "It was ended before it was done.",
+        "memory": "It used more memory than [exec] memory_mb allows, and was ended with its whole tree.",
+        "processes": "It started more processes than [exec] processes allows, and was ended with its whole tree.",
     }.get(record.reason, "Read log.")

@@ -1,6 +1,7 @@
 """safe_exec and job: commands as jobs of their own, and looking at or ending whatever still runs."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -11,12 +12,13 @@ from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.model.answers import ExecAnswer, JobAnswer
 from mcp_e2e.model.jobs import Job, JobSpec
 from mcp_e2e.model.runs import Caller
-from mcp_e2e.process import jobs, output
+from mcp_e2e.process import jobs, output, sandbox
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.store import attempts, sessions
 from mcp_e2e.usecases.command_lines import folder_inside, words
 from mcp_e2e.usecases.endings import ended, told
 from mcp_e2e.usecases.gate import Gate, Passage
+from mcp_e2e.usecases.rail import Rail, limits
 from mcp_e2e.usecases.replies import attempt_facts, job_line
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -30,6 +32,7 @@ class Execs:
     def __init__(self, place: Workplace, gate: Gate) -> None:
         self._place = place
         self._gate = gate
+        self._rail = Rail(place)
 
     async def run(
         self,
@@ -40,6 +43,7 @@ class Execs:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        confirm: bool = False,
         wait_seconds: float = 45.0,
         progress: Progress | None = None,
     ) -> ExecAnswer:
@@ -47,6 +51,8 @@ class Execs:
 
         Raises:
             UsageError: not exactly one of ``command`` and ``argv``, or ``cwd`` lies outside the project.
+            NeedsConfirmation, Forbidden: what ``[exec] policy`` says of the command.
+            Unsupported: the sandbox is required, and does not hold here.
             LaunchError: the program cannot be started.
         """
         shown = {"command": command, "argv": argv, "cwd": cwd, "env": sorted(env) if env else None}
@@ -54,31 +60,38 @@ class Execs:
         async with self._gate.enter(caller, "safe_exec", shown | {"timeout_s": timeout_s}, work=work) as passage:
             caller = self._place.identified(caller)
             argv_, shell = words(command, argv)
-            spec = self._spec(argv_, cwd, env or {}, timeout_s)
-            title, now = self._place.masked(command or " ".join(argv_))[:200], self._place.now()
+            folder = folder_inside(self._place.settings().project, cwd)
+            if not caller.person:
+                await self._rail.check(command, argv, folder, confirmed=confirm)
+            spec = await anyio.to_thread.run_sync(self._spec, argv_, folder, env or {}, timeout_s)
+            title, now = self._place.masked(command or " ".join(argv_), env)[:200], self._place.now()
             await self._place.run(lambda con: sessions.add_job(con, spec.id, "safe_exec", title, caller.shown, now))
             await jobs.launch(self._place.layout.jobs, spec)
-            job = await self._wait(spec.id, wait_seconds, progress)
-            passage.outcome, passage.told = told(job)
-        answer = self._place.masked(ended(job, shell, self._place.now()))
+            job = await self._wait(spec.id, wait_seconds, progress, env)
+            redactor = self._place.redactor(env)
+            passage.outcome, passage.told = told(job, redactor)
+        answer = self._place.masked(ended(job, shell, self._place.now(), redactor), env)
         return answer.model_copy(update={"advice": passage.advice})
 
-    def _spec(self, argv: list[str], cwd: str | None, env: Mapping[str, str], timeout_s: float | None) -> JobSpec:
-        loaded = self._place.settings()
-        settings = loaded.settings.exec
+    def _spec(self, argv: list[str], cwd: Path, env: Mapping[str, str], timeout_s: float | None) -> JobSpec:
+        settings = self._place.settings().settings.exec
         allow = DEFAULT_ENV_ALLOW if settings.env_allow is None else settings.env_allow
         job_id = jobs.new_job_id()
         return JobSpec(
             id=job_id,
             kind="command",
             argv=tuple(argv),
-            cwd=folder_inside(loaded.project, cwd),
+            cwd=cwd,
             env=child_environment(self._place.environ, allow, env, job_id),
             labels={"tool": "safe_exec"},
             timeout_s=timeout_s or settings.timeout_s,
+            confinement=sandbox.confinement(settings.sandbox, self._place.layout.private),
+            limits=limits(settings),
         )
 
-    async def _wait(self, job_id: str, wait_seconds: float, progress: Progress | None) -> Job:
+    async def _wait(
+        self, job_id: str, wait_seconds: float, progress: Progress | None, env: Mapping[str, str] | None = None
+    ) -> Job:
         folder, begun = self._place.layout.jobs, anyio.current_time()
         while True:
             waited = anyio.current_time() - begun
@@ -86,8 +99,8 @@ class Execs:
             if not job.live or anyio.current_time() - begun >= wait_seconds:
                 return job
             if progress is not None:
-                last = output.tail(job.log, 200).strip().splitlines()
-                await progress(anyio.current_time() - begun, None, last[-1][-120:] if last else "no output yet")
+                last = output.last_line(job.log, redactor=self._place.redactor(env))
+                await progress(anyio.current_time() - begun, None, last or "no output yet")
 
     async def job(
         self,
@@ -172,13 +185,15 @@ class Execs:
 
     async def _looked(self, job: Job, offset: int | None, grep: str | None) -> JobAnswer:
         text, at, following, lines = None, None, None, None
+        redactor = self._place.redactor()
         if grep is not None:
-            matches = await anyio.to_thread.run_sync(output.grep, job.log, grep, MOST_LINES, offset or 0)
+            matches = await anyio.to_thread.run_sync(output.grep, job.log, grep, MOST_LINES, offset or 0, redactor)
             lines = [f"{match.offset}: {match.line}" for match in matches.found]
             following = matches.next_offset
         else:
-            at = offset if offset is not None else -SLICE_BYTES
-            text, following = output.read_slice(job.log, at, SLICE_BYTES)
+            found = output.slice_at(job.log, offset if offset is not None else -SLICE_BYTES, SLICE_BYTES, redactor)
+            text, following = found.text, found.next_offset
+            at = found.begin if offset is not None and offset >= 0 else None
         answer = JobAnswer(
             job=job.id,
             state=job.state.value,
@@ -187,7 +202,7 @@ class Execs:
             reason=job.exit.reason if job.exit else None,
             log=str(job.log),
             output=text,
-            offset=at if at is not None and at >= 0 else None,
+            offset=at,
             next_offset=following,
             lines=lines,
             next_step=f"Still running: job(action='wait', id='{job.id}') waits for it; offset={following} reads on."

@@ -89,6 +89,8 @@ class Gate:
     ) -> A:
         """A call that only looks or records: never refused. Too often with nothing new, it is told so."""
         call = await self._call(caller, tool, args, None)
+        if self._place.reads_only:
+            return await answer(Passage(call, Ruling(), 0))
         judged = await self._judged(call)
         passage = Passage(judged.call, judged.ruling, judged.call_id)
         if judged.ruling.kind == "throttle":

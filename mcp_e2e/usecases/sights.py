@@ -124,7 +124,7 @@ class Sights:
 
     async def _ready_at(self, name: str, job: Job, health: Health) -> float | None:
         generation, now = job.generation, self._place.now()
-        if health.answering and job.lives:
+        if health.answering and job.lives and not self._place.reads_only:
             life = job.lives[-1]
             await self._place.run(lambda con: sessions.record_boot(con, name, job.id, generation, life.started_at, now))
         return await self._place.run(lambda con: sessions.ready_at(con, job.id, generation))

@@ -114,7 +114,11 @@ class Status:
 
     def _others(self) -> list[str]:
         mine = self._place.here.lease.id
-        others = [lease for lease in locks.leases(self._place.layout.leases) if lease.alive and lease.id != mine]
+        others = [
+            lease
+            for lease in locks.leases(self._place.layout.leases, sweep=not self._place.reads_only)
+            if lease.alive and lease.id != mine
+        ]
         return [f"{lease.description.get('client', '?')} (pid {lease.id.split('-')[0]})" for lease in others]
 
 

@@ -13,16 +13,17 @@ from typing import Literal, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from mcp_e2e.errors import ConfigError
+from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.calls import Breaker, Limits
 from mcp_e2e.model.runs import Caller
-from mcp_e2e.process.locks import Lease
+from mcp_e2e.process.locks import FileLock, Lease
+from mcp_e2e.process.redaction import Redactor
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.database import Database, open_database
 from mcp_e2e.store.layout import Layout
 from mcp_e2e.usecases.incidents import Uncleared, in_force, keep
-from mcp_e2e.usecases.masking import blanked, secrets_of
+from mcp_e2e.usecases.masking import blanked, redactor_of
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -49,11 +50,14 @@ class Workplace:
         client: str,
         door: Literal["mcp", "cli"],
         person: bool = False,
+        reads_only: bool = False,
         tasks: TaskGroup,
         stack: AsyncExitStack,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """``reads_only``: inside a job, where the private part of the state folder is not to be written."""
         self.source = source
+        self.reads_only = reads_only
         self.environ = environ
         self.tasks = tasks
         self.now = now
@@ -97,6 +101,9 @@ class Workplace:
         async with self._opening:
             if self._opened is None:
                 layout = Layout(self._state_dir())
+                if self.reads_only:
+                    self._opened = await self._look_in(layout)
+                    return self._opened
                 layout.create()
                 database = await self._stack.enter_async_context(open_database(layout.database))
                 lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
@@ -106,6 +113,14 @@ class Workplace:
                 self._opened = Opened(layout, database, lease, uncleared)
                 self._keep(breaker)
             return self._opened
+
+    async def _look_in(self, layout: Layout) -> Opened:
+        """As ``open``, but nothing is made, taken or written."""
+        if not layout.database.exists():
+            raise StoreError(f"there is no state in {layout.root} to look at", remedy="Nothing has run here yet.")
+        database = await self._stack.enter_async_context(open_database(layout.database, reads_only=True))
+        nobody = Lease("", FileLock(layout.leases / "nobody.lease"))
+        return Opened(layout, database, nobody, Uncleared(layout.incidents))
 
     def _state_dir(self) -> Path:
         try:
@@ -131,17 +146,22 @@ class Workplace:
         """``caller`` with the lease of this process, known once the workplace is open."""
         return replace(caller, lease=self.here.lease.id)
 
-    def masked(self, value: T) -> T:
-        """``value`` without the values of ``${…}``; as it is while the configuration cannot be read."""
+    def redactor(self, extra: Mapping[str, str] | None = None) -> Redactor:
+        """Knows what must not go out: the secrets of the configuration, while it can be read, and of ``extra``."""
         try:
-            secrets = secrets_of(self.settings(), self.environ)
+            loaded = self.settings()
         except ConfigError:
-            return value
-        return blanked(value, secrets)
+            loaded = None
+        return redactor_of(loaded, self.environ, extra)
+
+    def masked(self, value: T, extra: Mapping[str, str] | None = None) -> T:
+        """``value`` without secrets: those of the configuration, tokens, and what ``extra``, an environment, has."""
+        return blanked(value, self.redactor(extra))
 
     async def keep_incident(self) -> None:
         """See to it that an open breaker has its incident file; a full disk is logged, the breaker stays open."""
-        self._keep(await self.run(breakers.load))
+        if not self.reads_only:
+            self._keep(await self.run(breakers.load))
 
     def _keep(self, breaker: Breaker) -> None:
         try:

@@ -74,11 +74,12 @@ def test_reader_that_leaves(cli: Cli, environ: dict[str, str], project: Path) ->
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
-def test_a_job_may_look_but_not_steer(cli: Cli) -> None:
+def test_a_job_may_look_but_not_steer(cli: Cli, project: Path) -> None:
     """Inside of one of our own jobs reading works, and what changes state is refused."""
     refused = ("run asks", "plan", "stop", "reset --reason x", "breaker reset", "jobs --cancel j-1", "exec true")
     script = "".join(f"{sys.executable} -m mcp_e2e {words}; echo $?;" for words in ("status -q", *refused))
-    done = cli("exec", "--json", script)
+    (project / "look.sh").write_text(script)  # as a line it would be refused before it runs
+    done = cli("exec", "--json", "--", "sh", "look.sh")
     answer = json.loads(done.stdout)["data"]
     assert [line for line in answer["stdout"].splitlines() if line.isdigit()] == ["0"] + ["6"] * len(refused)
     assert answer["stderr"].count("MCP_E2E_JOB=") == len(refused)

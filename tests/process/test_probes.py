@@ -64,4 +64,5 @@ def test_a_port_is_taken_whichever_address_it_is_taken_on(host):
 
 def test_the_sandbox_says_what_it_is():
     """No level is claimed that was not reached."""
-    assert level() == Sandbox("process", ())
+    assert level(()) == Sandbox("process", ())
+    assert level(("seccomp", "landlock")).level == "process+landlock+seccomp"

@@ -29,9 +29,12 @@ SIGNALLED = 128
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] CMD...")
 @click.option("--cwd", metavar="FOLDER", help="Where it runs: a folder inside the project.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds until it is ended.")
+@click.option("--yes", is_flag=True, help="Run it although it may destroy what cannot be got back.")
 @click.option("--detach", is_flag=True, help="Answer at once; it goes on in the background.")
 @click.pass_obj
-def exec_(said: Said, words: tuple[str, ...], cwd: str | None, timeout: float | None, detach: bool) -> Outcome:
+def exec_(
+    said: Said, words: tuple[str, ...], cwd: str | None, timeout: float | None, *, yes: bool, detach: bool
+) -> Outcome:
     """Run a command in a process tree of its own.
 
     It is ended as a whole, apart from the service, and does not die with this terminal.
@@ -53,6 +56,7 @@ def exec_(said: Said, words: tuple[str, ...], cwd: str | None, timeout: float | 
                 argv=argv,
                 cwd=_from_here(app, cwd),
                 timeout_s=timeout,
+                confirm=yes,
                 wait_seconds=math.inf if whole else 0.0,
                 progress=telling.tick,
             )

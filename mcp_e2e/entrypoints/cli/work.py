@@ -11,6 +11,7 @@ from mcp_e2e.bootstrap import App, open_app
 from mcp_e2e.entrypoints.cli import agent_markers
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.errors import E2EError
+from mcp_e2e.process.environment import JOB_MARKER
 
 T = TypeVar("T")
 
@@ -19,7 +20,10 @@ def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = F
     """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts."""
 
     async def opened() -> T | E2EError:
-        async with open_app(said.options(), os.environ, door="cli", settles=settles, person=is_person()) as app:
+        inner = bool(os.environ.get(JOB_MARKER))  # what steers is refused there already
+        async with open_app(
+            said.options(), os.environ, door="cli", settles=settles, person=is_person(), reads_only=inner
+        ) as app:
             try:
                 return await work(app)
             except E2EError as error:  # as a value: a task group would wrap it

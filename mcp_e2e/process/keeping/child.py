@@ -1,17 +1,21 @@
 """Starting the job's process: forked, recorded, and only then allowed to run anything."""
 
+# ruff: noqa: PTH109, PTH117
+
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import sys
 
+from . import confine
 from .quiet import TYPE_CHECKING, quietly
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping, Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 else:
     import _signal as signal
 
@@ -28,14 +32,25 @@ def become_subreaper() -> None:
 
 
 class Program:
-    def __init__(self, argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> None:
+    """What to execute, and within what: ``confinement`` and ``limits`` are ``model.jobs``'s, as the spec has them."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        env: Mapping[str, str],
+        confinement: Mapping[str, Any] | None = None,
+        file_bytes: int | None = None,
+    ) -> None:
         self.argv, self.cwd, self.env = argv, cwd, env
+        self.confinement = confinement or {"layers": (), "required": False}
+        self.file_bytes = file_bytes
 
 
 def start(
     program: Program, outputs: tuple[int, int], *, bound: bool, record: Callable[[int], None]
-) -> tuple[int, str | None]:
-    """Answers pid and why the program could not be executed (None: it runs).
+) -> tuple[int, str | None, dict[str, str]]:
+    """Answers pid, why the program could not be executed (None: it runs), and the layers that could not be applied.
 
     ``record(pid)`` must put the process on disk; when it raises OSError nothing is executed. ``bound``: on Linux the
     process is killed with the keeper, whose pipes it needs. Raises OSError when the machine allows no more processes.
@@ -59,8 +74,9 @@ def start(
         error = f"its process could not be recorded: {full.strerror}"
     finally:
         os.close(gate_end)
-    told = _read_all(failure)
-    return pid, error or told or None
+    told = _read_all(failure).split("\0")
+    missing = dict(line.split("=", 1) for line in told[:-1])
+    return pid, error or told[-1] or None, missing
 
 
 def _read_all(fd: int) -> str:
@@ -76,17 +92,19 @@ def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int,
     try:
         os.setsid()
         _default_signals()
-        if keeper is not None and _libc is not None:
-            _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != keeper:
-                os._exit(NOT_ADMITTED)
         if os.read(gate, 1) != b"G":
             os._exit(NOT_ADMITTED)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
+        what = "its isolation"
+        _confine(program, failure)
+        if keeper is not None and _libc is not None:  # after the confinement: new credentials would undo it
+            _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != keeper:
+                os._exit(NOT_ADMITTED)
         what = f"working directory {program.cwd!r}"
-        os.chdir(program.cwd)
+        _enter(program.cwd)
         what = repr(program.argv[0])
         os.execvpe(program.argv[0], list(program.argv), dict(program.env))
     except OSError as error:
@@ -95,6 +113,26 @@ def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int,
         os.write(failure, f"{error!r}: {what}".encode(errors="backslashreplace"))
     finally:
         os._exit(EXEC_FAILED)
+
+
+def _confine(program: Program, failure: int) -> None:
+    """Limits that cannot come too late, then the layers; what is missing is told, or ends it where all are required."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (min(soft, 0), hard))
+    if program.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (program.file_bytes, program.file_bytes))
+    missing = confine.apply(program.confinement["layers"], program.confinement)
+    if missing and program.confinement["required"]:
+        raise OSError(1, "; ".join(f"{name} cannot be applied ({why})" for name, why in missing.items()))
+    for name, why in missing.items():
+        os.write(failure, f"{name}={why}\0".encode(errors="backslashreplace"))
+
+
+def _enter(cwd: str) -> None:
+    """The folder that was checked, not one that a link leads to since: a process has entered what it is called."""
+    os.chdir(cwd)
+    if os.path.isabs(cwd) and (here := os.getcwd()).casefold() != os.path.normpath(cwd).casefold():
+        raise OSError(20, f"is {here} now, reached through a link")
 
 
 def _default_signals() -> None:

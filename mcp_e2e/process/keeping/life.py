@@ -9,6 +9,7 @@ from . import child, facts, files
 from .backoff import Backoff
 from .capture import Direct, Pipes
 from .events import Events
+from .limits import Limits
 from .quiet import TYPE_CHECKING
 from .tree import Tree
 
@@ -40,26 +41,26 @@ class Life:
         self._next_rung = 0.0
         self._dead_since: float | None = None
 
-    def watch(self, deadline: float | None, stopping: Callable[[], None]) -> dict[str, Any]:
+    def watch(self, limits: Limits, stopping: Callable[[], None]) -> dict[str, Any]:
         """Returns the end of this life as fields of the exit record."""
         while not self._over(now := time.monotonic()):
             if self.reason is None and self._tree.status is None:
-                if self._events.down:
-                    self.reason = "stopped"
-                elif deadline is not None and now >= deadline:
-                    self.reason = "timeout"
+                self.reason = "stopped" if self._events.down else limits.exceeded(now)
                 if self.reason:
                     stopping()
                     self._ladder = self._rungs()
             if self._ladder and now >= self._next_rung:
                 self._climb(now)
-            for fd in self._events.wait(self._output.fds, self._next_timer(now, deadline)):
+            for fd in self._events.wait(self._output.fds, self._next_timer(now, limits)):
                 self._output.read(fd)
+        suspended = {"suspended_s": limits.awake.suspended_s}
         strays, survivors = self._tree.kill_rest()
-        return {**self._output.finish(), **self._result(), "strays": strays, "error": _stuck(survivors)}
+        return {**self._output.finish(), **self._result(), **suspended, "strays": strays, "error": _stuck(survivors)}
 
     def _rungs(self) -> Ladder:
         grace = self._spec["stop_grace_s"]
+        if self.reason in ("memory", "processes"):  # whoever outgrows its limit is not asked
+            return [(DRAIN_S, (signal.SIGSTOP, signal.SIGKILL))]
         if self._spec["kind"] == "service":
             return [(grace, (signal.SIGTERM, signal.SIGCONT)), (DRAIN_S, (signal.SIGKILL,))]
         hard: Ladder = [(2.0, (signal.SIGTERM, signal.SIGCONT)), (DRAIN_S, (signal.SIGKILL,))]
@@ -83,12 +84,12 @@ class Life:
         # a stop gives its grace to the whole tree, not only to the main process
         return not self._ladder and now >= max(give_up, self._next_rung)
 
-    def _next_timer(self, now: float, deadline: float | None) -> float | None:
+    def _next_timer(self, now: float, limits: Limits) -> float | None:
         times = [self._next_rung] if self.reason else []
         if self._dead_since is not None:
             times.append(self._dead_since + DRAIN_S)
-        elif deadline is not None:
-            times.append(deadline)
+        elif not self.reason and (look := limits.next_look(now)) is not None:
+            return look
         return min((time for time in times if time > now), default=None)
 
     def _result(self) -> dict[str, Any]:
@@ -118,6 +119,7 @@ class Keeper:
             "generation": spec["first_generation"],
             "lives": self._lives,
             "retry_at": None,
+            "layers": list(spec["confinement"]["layers"]),
         }
         files.put("state.json", self._state)
 
@@ -163,8 +165,7 @@ class Keeper:
             self._began = self._began or (life["started_at"], started)
             self._save(phase="running")
             running()
-        timeout = self._spec["timeout_s"]
-        end = watcher.watch(None if timeout is None else started + timeout, lambda: self._save(phase="stopping"))
+        end = watcher.watch(Limits(self._spec, started), lambda: self._save(phase="stopping"))
         life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
         reason, error = ("exec_failed", error) if error else (watcher.reason, end["error"])
         return {**end, "reason": reason, "error": error, "escalated": watcher.escalated}
@@ -177,8 +178,13 @@ class Keeper:
             files.put("state.json", self._state)
 
         spec = self._spec
-        program = child.Program(spec["argv"], spec["cwd"], self._env)
-        return child.start(program, (output.out, output.err), bound=bound, record=record)
+        limit = spec["limits"]["file_bytes"]
+        program = child.Program(spec["argv"], spec["cwd"], self._env, spec["confinement"], limit)
+        pid, error, missing = child.start(program, (output.out, output.err), bound=bound, record=record)
+        for layer, why in missing.items():
+            files.note(f"not confined by {layer}: {why}")
+        self._state["layers"] = [layer for layer in spec["confinement"]["layers"] if layer not in missing]
+        return pid, error
 
     def _save(self, **changes: Any) -> None:
         """Not vital once the process runs: a full disk or a deleted folder must not end the keeper."""
@@ -191,9 +197,10 @@ class Keeper:
     def _record(self, reason: str, end: dict[str, Any]) -> dict[str, Any]:
         self._save(phase="ended")
         wall, mono = self._began or (time.time(), time.monotonic())
-        blank = {"exit_code": None, "signal": None, "strays": 0, "escalated": False, "log_dropped": 0, "error": None}
+        blank = {"exit_code": None, "signal": None, "strays": 0, "escalated": False, "error": None}
+        sizes = {"log_dropped": 0, "suspended_s": 0.0}
         now = {"started_at": wall, "ended_at": time.time(), "duration_s": round(time.monotonic() - mono, 6)}
-        return {"stdout": None, "stderr": None, **blank, **end, "reason": reason, **now}
+        return {"stdout": None, "stderr": None, **blank, **sizes, **end, "reason": reason, **now}
 
 
 def _life(generation: int, log_offset: int) -> dict[str, Any]:

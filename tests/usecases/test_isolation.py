@@ -1,0 +1,174 @@
+"""What a command cannot do to the session, to this server and to their state, and what it still can in the project."""
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mcp_e2e.errors import Forbidden, NeedsConfirmation, Unsupported
+from mcp_e2e.model.jobs import ProcessIdentity
+from mcp_e2e.process import jobs, sandbox
+from mcp_e2e.process.identity import identity, is_alive
+from mcp_e2e.process.sandbox import tried
+from tests.usecases.conftest import Servers
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
+
+
+def needs(layer: str, private: Path) -> None:
+    private.mkdir(parents=True, exist_ok=True)
+    why = tried(private)[layer]
+    if why is not None:
+        pytest.skip(f"{layer} does not hold here: {why}")
+
+
+@pytest.fixture
+def private(project: Path) -> Path:
+    return project / ".mcp-e2e" / "private"
+
+
+async def test_kill_from_a_command_reaches_neither_session_nor_keeper_nor_server(
+    server: Servers, project: Path, private: Path
+) -> None:
+    """Each by its pid, and all at once: EPERM, and all three live on. Its own children it may end."""
+    needs("landlock", private)
+    (project / "rage.sh").write_text(
+        'for pid in "$@"; do kill -9 $pid && echo hit; done\nsleep 60 & kill $! && echo own'
+    )
+    (project / "all.py").write_text("import os\nos.kill(-1, 9)")
+    async with server() as app:
+        await app.sessions.start(app.caller)
+        (job,) = [line for line in (await app.execs.job(app.caller)).jobs or () if line.state == "running"]
+        there = targets(private, job.job)
+        done = await app.execs.run(app.caller, argv=["sh", "rage.sh", *(str(each.pid) for each in there)])
+        await app.execs.run(app.caller, argv=[sys.executable, "all.py"])
+        alive = [is_alive(each) for each in there]
+
+    assert (done.stdout, alive) == ("own\n", [True, True, True])
+    assert (done.stderr or "").count("not permitted") == 3
+    assert "landlock" in (done.sandbox or {})["level"]
+
+
+def targets(private: Path, job_id: str) -> list[ProcessIdentity]:
+    """The session's process, its keeper and this server."""
+    job = jobs.look(private / "jobs", job_id)
+    found = [each for each in (job.process, job.keeper, identity(os.getpid())) if each is not None]
+    assert len(found) == 3
+    return found
+
+
+async def test_private_is_read_only_to_a_command_and_the_project_is_not(
+    server: Servers, project: Path, private: Path
+) -> None:
+    """In the same job: creating, renaming and git checkout succeed, the state's private part does not change."""
+    needs("mounts", private)
+    await anyio.run_process(["git", "init", "-q", str(project)])
+    (project / "work.sh").write_text(
+        "set -e\ntouch new; mv new renamed; git add renamed; git -c user.name=a -c user.email=a@b commit -qm one\n"
+        "echo two > renamed; git checkout -q renamed; test ! -s renamed; mkdir d; mv d e; echo worked\n"
+        "for target in state.db jobs/x new; do : 2>/dev/null >> .mcp-e2e/private/$target && echo wrote $target; done\n"
+        "rm -rf .mcp-e2e/private/jobs 2>/dev/null || echo kept"
+    )
+    async with server() as app:
+        done = await app.execs.run(app.caller, argv=["bash", "work.sh"])
+
+    assert done.stdout == "worked\nkept\n", done
+    assert (private / "state.db").exists()
+    assert "mounts" in (done.sandbox or {})["level"]
+
+
+async def test_a_job_reads_the_state_that_it_cannot_write(server: Servers, project: Path, private: Path) -> None:
+    """The command line inside a job answers from the read-only folder, and writes no row."""
+    needs("mounts", private)
+    async with server() as app:
+        line = [sys.executable, "-m", "mcp_e2e", "--json", "status"]
+        done = await app.execs.run(app.caller, argv=line, env={"HOME": str(project.parent)})
+
+    assert done.exit_code == 0, done
+    assert '"ok": true' in (done.stdout or "")
+
+
+async def test_a_failure_by_the_sandbox_carries_a_hint(server: Servers, project: Path, private: Path) -> None:
+    """Whoever meets the wall is told that it is one, and who may open it."""
+    needs("mounts", private)
+    (project / "write.sh").write_text("echo x > .mcp-e2e/private/file")
+    async with server() as app:
+        done = await app.execs.run(app.caller, argv=["sh", "write.sh"])
+
+    assert done.exit_code != 0
+    assert 'sandbox = "off"' in done.next_step
+
+
+async def test_off_is_off_and_required_refuses_rather_than_weakens(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switched off nothing is claimed; required runs nothing where a layer does not hold."""
+    async with server(MCP_E2E_EXEC_SANDBOX="off") as app:
+        done = await app.execs.run(app.caller, command="true")
+    assert done.sandbox == {"level": "process", "blocked": []}
+
+    monkeypatch.setattr(sandbox, "tried", lambda private: {"mounts": None, "landlock": "too old"})
+    async with server(MCP_E2E_EXEC_SANDBOX="required") as app:
+        with pytest.raises(Unsupported, match="landlock: too old"):
+            await app.execs.run(app.caller, command="touch ran")
+    assert not (project / "ran").exists()
+
+
+async def test_a_test_may_signal_the_service_only_where_it_says_so(
+    server: Servers, project: Path, private: Path
+) -> None:
+    """may_signal_service lifts that one layer for that one test."""
+    needs("landlock", private)
+    config = project / "mcp-e2e.toml"
+    tests = '\n[[tests]]\nid = "{0}"\ncommand = ["sh", "-c", "kill -0 {1}"]\nmay_signal_service = {2}\n'
+    pid = os.getpid()
+    config.write_text(config.read_text() + tests.format("may", pid, "true") + tests.format("may-not", pid, "false"))
+    async with server() as app:
+        may = await app.attempts.run(app.caller, test="may", wait_seconds=30)
+        await app.runs.checkpoint(app.caller, result="success")
+        may_not = await app.attempts.run(app.caller, test="may-not", wait_seconds=30)
+
+    assert (may.verdict, may_not.verdict) == ("passed", "failed")
+
+
+async def test_a_tree_that_outgrows_its_limit_is_ended(server: Servers, project: Path) -> None:
+    """A fork bomb stops at the number allowed, a memory hog at its MiB; each says which limit it was."""
+    (project / "bomb.py").write_text(
+        "import os, time\nfor _ in range(100):\n    os.fork() or time.sleep(60)\ntime.sleep(60)"
+    )
+    (project / "hog.py").write_text("import time\nx = bytearray(200 << 20)\ntime.sleep(60)")
+    config = project / "mcp-e2e.toml"
+    config.write_text(config.read_text() + "\n[exec]\nprocesses = 20\nmemory_mb = 100\n")
+    async with server() as app:
+        bomb = await app.execs.run(app.caller, argv=[sys.executable, "bomb.py"])
+        hog = await app.execs.run(app.caller, argv=[sys.executable, "hog.py"])
+
+    assert (bomb.reason, hog.reason) == ("processes", "memory")
+    assert "memory_mb" in hog.next_step
+
+
+async def test_destructive_lines_ask_and_tampering_ones_are_forbidden(server: Servers, project: Path) -> None:
+    """Nothing of either runs; the user's word lets the first through, nothing the second."""
+    outside = project.parent / f"{project.name}-precious"
+    outside.mkdir()
+    line = f"rm -rf {outside}"
+    async with server() as app:
+        with pytest.raises(NeedsConfirmation, match="precious"):
+            await app.execs.run(app.caller, command=line)
+        assert outside.is_dir()
+        for forbidden in ("rm -rf .mcp-e2e", f"kill -9 {os.getpid()}", "mcp-e2e breaker reset"):
+            with pytest.raises(Forbidden):
+                await app.execs.run(app.caller, command=forbidden, confirm=True)
+        done = await app.execs.run(app.caller, command=line, confirm=True)
+
+    assert (done.exit_code, outside.exists()) == (0, False)
+
+
+async def test_a_secret_of_the_calls_own_env_does_not_come_back(server: Servers) -> None:
+    """What was given as API_TOKEN is blanked in the answer."""
+    async with server() as app:
+        done = await app.execs.run(app.caller, command='echo "got $API_TOKEN"', env={"API_TOKEN": "s3cr3t-value-77"})
+
+    assert done.stdout == "got ***\n"
