@@ -54,7 +54,7 @@ def state_of(
     answered for long enough to be believed; asked only before the first ``ready`` of a generation.
     """
     if not job_live:
-        return FAILED if wanted and job_exit_reason != "stopped" else STOPPED
+        return FAILED if wanted and job_exit_reason not in {"stopped", "idle"} else STOPPED
     if not wanted:
         return DEGRADED
     if answering and (settled or was_ready):

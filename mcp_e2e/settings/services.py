@@ -97,6 +97,12 @@ class ServiceConfig(Table):
         default=3, description="Restarts allowed within restart_window_s."
     )
     restart_window_s: Seconds = Field(default=600.0, description="Seconds over which restarts are counted.")
+    idle_stop_s: Seconds | None = Field(
+        default=None, description="Seconds without any server on the project after which it is stopped; unset: never."
+    )
+    log_keep_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=256, description="MiB of its newest output that stay on disk."
+    )
     owner: Literal["tree", "any"] = Field(
         default="tree", description="Who may hold the port: the process tree, or any (Docker, WSL: a daemon holds it)."
     )

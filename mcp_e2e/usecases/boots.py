@@ -22,6 +22,7 @@ from mcp_e2e.usecases.workplace import Workplace
 
 POLL_S = 0.2
 LOCK_S = 60.0
+MIB = 1 << 20
 _SETTLED = frozenset({SessionState.READY, SessionState.FAILED, SessionState.STOPPED})
 
 
@@ -95,7 +96,25 @@ class Boots:
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
-        await jobs.launch(self._place.layout.jobs, _job(spec, job_id, full, first))
+        await jobs.launch(self._place.layout.jobs, self._job(spec, config, job_id, full, first))
+
+    def _job(
+        self, spec: ServiceSpec, config: ServiceConfig, job_id: str, env: Mapping[str, str], first_generation: int
+    ) -> JobSpec:
+        return JobSpec(
+            id=job_id,
+            kind="service",
+            argv=spec.argv,
+            cwd=spec.cwd,
+            env=env,
+            labels={"service": spec.name},
+            stop_grace_s=spec.stop_grace_s,
+            restart=spec.restart,
+            first_generation=first_generation,
+            log_keep_bytes=config.log_keep_mb * MIB,
+            idle_stop_s=config.idle_stop_s,
+            leases=self._place.layout.leases,
+        )
 
     async def _port(self, name: str, config: ServiceConfig) -> int:
         if config.port is None:
@@ -150,17 +169,3 @@ def _checkable(name: str, config: ServiceConfig) -> None:
             f"services.{name}.ready: log and exec cannot be checked yet",
             remedy='Use ready = { http = "/path" } or ready = { tcp = true }.',
         )
-
-
-def _job(spec: ServiceSpec, job_id: str, env: Mapping[str, str], first_generation: int) -> JobSpec:
-    return JobSpec(
-        id=job_id,
-        kind="service",
-        argv=spec.argv,
-        cwd=spec.cwd,
-        env=env,
-        labels={"service": spec.name},
-        stop_grace_s=spec.stop_grace_s,
-        restart=spec.restart,
-        first_generation=first_generation,
-    )

@@ -156,5 +156,6 @@ def _cause(job: Job) -> str:
     return {
         "crash_loop": f"it died {len(job.lives)} times, last with {ended}; restarts are used up",
         "fatal_exit": f"it ended with {ended}, which is not tried again",
+        "idle": "it was stopped because no server was left on the project (idle_stop_s)",
         "exec_failed": job.exit.error or "it could not be started",
     }.get(job.exit.reason, f"it ended by itself with {ended}")

@@ -12,6 +12,7 @@ from .events import Events
 from .limits import Limits
 from .quiet import TYPE_CHECKING
 from .tree import Tree
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     import signal
@@ -35,6 +36,7 @@ class Life:
 
     def __init__(self, spec: Mapping[str, Any], events: Events, tree: Tree, output: Pipes | Direct) -> None:
         self._spec, self._events, self._tree, self._output = spec, events, tree, output
+        self._upkeep = Upkeep(spec)
         self.reason: str | None = None
         self.escalated = False
         self._ladder: Ladder = []
@@ -45,7 +47,7 @@ class Life:
         """Returns the end of this life as fields of the exit record."""
         while not self._over(now := time.monotonic()):
             if self.reason is None and self._tree.status is None:
-                self.reason = "stopped" if self._events.down else limits.exceeded(now)
+                self.reason = "stopped" if self._events.down else limits.exceeded(now) or self._upkeep.look(now)
                 if self.reason:
                     stopping()
                     self._ladder = self._rungs()
@@ -88,8 +90,8 @@ class Life:
         times = [self._next_rung] if self.reason else []
         if self._dead_since is not None:
             times.append(self._dead_since + DRAIN_S)
-        elif not self.reason and (look := limits.next_look(now)) is not None:
-            return look
+        elif not self.reason:
+            return min(filter(None, (limits.next_look(now), self._upkeep.next_look(now))), default=None)
         return min((time for time in times if time > now), default=None)
 
     def _result(self) -> dict[str, Any]:
