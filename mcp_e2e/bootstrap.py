@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 
 from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.runs import Caller
@@ -79,7 +80,8 @@ class App:
         await self._execution.take_over()
 
     async def keep_settling(self) -> None:
-        """Settle now and then, so that a verdict is stored even where nobody asks for it."""
+        """Settle now and then, so that a verdict is stored even where nobody asks for it; a spare keeper stands by."""
+        await anyio.to_thread.run_sync(self._place.spare.prepare)
         while True:
             try:
                 await self.settle()

@@ -18,11 +18,11 @@ from mcp_e2e.model.jobs import Job, JobSpec, ProcessIdentity
 from mcp_e2e.process.identity import is_alive
 from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.records import list_jobs, look, stored_spec
+from mcp_e2e.process.spare import Spare, keeper_command, keeper_environment
 from mcp_e2e.process.stop import ask_to_stop, stop
 
 ACK_S = 30.0  # for a busy machine; a keeper answers within some 30 ms
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_KEEPER = Path(__file__).with_name("keeper.py")
 
 
 def new_job_id() -> str:
@@ -31,13 +31,13 @@ def new_job_id() -> str:
     return "j-" + _base32(now, 8) + _base32(secrets.randbits(20), 4)
 
 
-async def launch(jobs_dir: Path, spec: JobSpec) -> Job:
-    """Starts the job and answers when its program has been executed, not when it is ready.
+async def launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None = None) -> Job:
+    """Starts the job, by ``spare`` if it can, and answers when its program has been executed, not when it is ready.
 
     Not cut short by cancellation. Raises LaunchError naming the program and the system's reason (the exit record
     exists by then), also for an id that is taken; Unsupported on Windows.
     """
-    await anyio.to_thread.run_sync(_launch, jobs_dir, spec)
+    await anyio.to_thread.run_sync(_launch, jobs_dir, spec, spare)
     return look(jobs_dir, spec.id)
 
 
@@ -69,7 +69,7 @@ async def _keeper_ended(keeper: ProcessIdentity, timeout_s: float) -> bool:
     return False
 
 
-def _launch(jobs_dir: Path, spec: JobSpec) -> None:
+def _launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None) -> None:
     if sys.platform == "win32":
         raise Unsupported("starting jobs is not supported on Windows yet")
     if not spec.argv:
@@ -77,7 +77,9 @@ def _launch(jobs_dir: Path, spec: JobSpec) -> None:
     lock = _prepare(jobs_dir, spec)
     folder = jobs_dir / spec.id
     try:
-        answer = _ask_keeper(folder, spec, lock)
+        answer = spare.ask(folder, spec.env, lock) if spare else None
+        if answer is None:
+            answer = _ask_keeper(folder, spec, lock)
     finally:
         os.close(lock)
     if not answer.get("ok"):
@@ -105,18 +107,17 @@ def _prepare(jobs_dir: Path, spec: JobSpec) -> int:
 
 def _ask_keeper(folder: Path, spec: JobSpec, lock: int) -> Mapping[str, Any]:
     """Starts the keeper and returns its answer; an empty one when it died or was silent for ``ACK_S``."""
-    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     message = json.dumps({"env": dict(spec.env)}).encode("ascii")
     with (folder / "keeper.err").open("wb") as errors:
         keeper = subprocess.Popen(
-            [python, "-I", "-S", str(_KEEPER), str(folder.absolute()), str(lock)],
+            [*keeper_command(), str(folder.absolute()), str(lock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             pass_fds=[lock],
             start_new_session=True,
             cwd="/",
-            env={name: value for name, value in os.environ.items() if name == "LANG" or name.startswith("LC_")},
+            env=keeper_environment(),
         )
     try:
         said = keeper.communicate(message, timeout=ACK_S)[0]

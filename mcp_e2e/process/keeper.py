@@ -4,6 +4,7 @@
 it. stdin: one JSON object ``{"env": {...}}``, the child's whole environment, never written to disk. stdout: one JSON
 line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec", "message": "..."}``, then nothing more.
 ``LOCKFD`` is the job's lock, already held by the launcher, so that no moment exists in which nobody holds it.
+``--spare`` waits for the folder, the environment and the lock on the socket that is its stdin (``process/spare.py``).
 ``--try-layers FOLDER`` instead tells which layers of confinement hold on this system (``keeping/trial.py``).
 """
 
@@ -17,6 +18,10 @@ if __name__ == "__main__":
         from keeping.trial import main as tried  # type: ignore[import-not-found,unused-ignore]
 
         tried(sys.argv[2])
+    elif sys.argv[1] == "--spare":
+        from keeping.program import spare  # type: ignore[import-not-found,unused-ignore]
+
+        spare()
     else:
         from keeping.program import main  # type: ignore[import-not-found,unused-ignore]
 

@@ -20,6 +20,7 @@ from typing import Literal
 from mcp_e2e.errors import Unsupported
 from mcp_e2e.model.jobs import Confinement
 from mcp_e2e.process.identity import boot_id
+from mcp_e2e.process.spare import keeper_command
 
 Mode = Literal["auto", "required", "off"]
 TRIAL_S = 30.0
@@ -104,10 +105,9 @@ def _tried(private: Path, boot: str, uid: int) -> Mapping[str, str | None]:
 
 def _try(private: Path) -> dict[str, str | None]:
     folder = tempfile.mkdtemp(prefix="trial-", dir=private)
-    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     try:
         done = subprocess.run(
-            [python, "-I", "-S", str(_KEEPER), "--try-layers", folder],
+            [*keeper_command(), "--try-layers", folder],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TRIAL_S,

@@ -66,7 +66,9 @@ class Execs:
             spec = await anyio.to_thread.run_sync(self._spec, argv_, folder, env or {}, timeout_s)
             title, now = self._place.masked(command or " ".join(argv_), env)[:200], self._place.now()
             await self._place.run(lambda con: sessions.add_job(con, spec.id, "safe_exec", title, caller.shown, now))
-            await jobs.launch(self._place.layout.jobs, spec)
+            await jobs.launch(self._place.layout.jobs, spec, self._place.spare)
+            if self._place.spare.wanted:
+                self._place.tasks.start_soon(anyio.to_thread.run_sync, self._place.spare.prepare)
             job = await self._wait(spec.id, wait_seconds, progress, env)
             redactor = self._place.redactor(env)
             passage.outcome, passage.told = told(job, redactor)

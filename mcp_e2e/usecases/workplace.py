@@ -18,6 +18,7 @@ from mcp_e2e.model.calls import Breaker, Limits
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.locks import FileLock, Lease
 from mcp_e2e.process.redaction import Redactor
+from mcp_e2e.process.spare import Spare
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.database import Database, open_database
@@ -58,6 +59,8 @@ class Workplace:
         """``reads_only``: inside a job, where the private part of the state folder is not to be written."""
         self.source = source
         self.reads_only = reads_only
+        self.spare = Spare()
+        stack.callback(self.spare.close)
         self.environ = environ
         self.tasks = tasks
         self.now = now

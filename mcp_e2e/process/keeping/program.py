@@ -27,12 +27,45 @@ class Refused(Exception):
 def main(argv: Sequence[str]) -> NoReturn:
     """Never returns; leaves at once after the exit record, so that a free lock follows it closely."""
     _detach()
+    _run(argv[1], int(argv[2]) if len(argv) > 2 else None, None)
+
+
+def spare() -> NoReturn:
+    """As ``main``, with everything ready before the job is known; leaves when its server does."""
+    _detach()
+    child.become_subreaper()
+    order, lock = _order()
+    if not order:
+        os._exit(0)
+    message = loads(order.decode())
+    errors = os.open(f"{message['folder']}/keeper.err", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(errors, 2)
+    os.close(errors)
+    _run(message["folder"], lock, message["env"])
+
+
+def _order() -> tuple[bytes, int | None]:
+    """All that is said on the socket that is our stdin, until its writer closes it, and the lock that came with it."""
+    import _socket  # noqa: PLC0415  only a spare needs it
+
+    connection = _socket.socket(fileno=0)
+    said, lock = b"", None
+    while True:
+        data, attached, _, _ = connection.recvmsg(65536, _socket.CMSG_SPACE(4))
+        for _, _, descriptor in attached:
+            lock = int.from_bytes(descriptor[:4], sys.byteorder)
+        if not data:
+            connection.detach()
+            return said, lock
+        said += data
+
+
+def _run(folder: str, lock_held: int | None, env: dict[str, str] | None) -> NoReturn:
     status = 1
     try:
-        os.chdir(argv[1])
-        lock = _own(int(argv[2]) if len(argv) > 2 else None)
-        spec, env = _spec()
-        _keep(spec, env)
+        os.chdir(folder)
+        lock = _own(lock_held)
+        _keep(files.read("spec.json"), _environment() if env is None else env)
         os.close(lock)
         status = 0
     except Refused as refusal:
@@ -64,12 +97,13 @@ def _own(inherited: int | None) -> int:
     return lock
 
 
-def _spec() -> tuple[dict[str, Any], dict[str, str]]:
-    """What to run; the environment ends with end of file, so half a message starts nothing."""
+def _environment() -> dict[str, str]:
+    """It ends with end of file, so half a message starts nothing."""
     data = b""
     while chunk := os.read(0, 65536):
         data += chunk
-    return files.read("spec.json"), loads(data.decode())["env"]
+    env: dict[str, str] = loads(data.decode())["env"]
+    return env
 
 
 def _keep(spec: dict[str, Any], env: dict[str, str]) -> None:
