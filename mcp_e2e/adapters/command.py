@@ -21,7 +21,7 @@ class CommandAdapter:
         for name, wanted in (("log", ready.log), ("exec", ready.exec)):
             if wanted:
                 raise Unsupported(
-                    f"ready = {{ {name} = ... }} cannot be checked yet.",
+                    f"ready = {{ {name} = ... }} can be seen only of a service that is started here.",
                     remedy='Use ready = { http = "/path" } or ready = { tcp = true }.',
                 )
         return await (_look_http(url, ready.http) if ready.http else _look_tcp(url))

@@ -46,19 +46,10 @@ class ResourceLimits:
 
 @dataclass(frozen=True)
 class Readiness:
-    """How a keeper sees that its service is ready; with nothing set, that it lives on for a moment.
+    """What its keeper knows a service ready by: a line of its log (regular expression), or a program ending with 0."""
 
-    ``owned``: the port counts only when a process of the tree listens on it. ``silent_s``: seconds without an answer,
-    once it was ready, after which it is restarted; None: never.
-    """
-
-    port: int = 0
-    http: str | None = None
-    tcp: bool = False
     log: str | None = None
     exec: tuple[str, ...] = ()
-    owned: bool = True
-    silent_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Starting a service once, however many ask for it at the same time, and waiting for it."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from mcp_e2e.adapters.placeholders import fill
 from mcp_e2e.adapters.spec import missing_program, ready_rule, service_spec
 from mcp_e2e.contracts import Progress
-from mcp_e2e.errors import PortTaken, SetupError, Unsupported
-from mcp_e2e.model.jobs import Job, JobSpec
+from mcp_e2e.errors import PortTaken, SetupError
+from mcp_e2e.model.jobs import Job, JobSpec, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
@@ -83,7 +85,6 @@ class Boots:
         loaded = self._place.settings()
         env = expand(config.env, loaded.environment(self._place.environ))
         cwd = loaded.folder(config.cwd)
-        _checkable(name, config)
         job_id = jobs.new_job_id()
         full = service_environment(self._place.environ, env, job_id)
         outputs = self._place.layout.outputs / name
@@ -111,6 +112,7 @@ class Boots:
             stop_grace_s=spec.stop_grace_s,
             restart=spec.restart,
             first_generation=first_generation,
+            ready=_seen_by_keeper(config, spec),
             log_keep_bytes=config.log_keep_mb * MIB,
             idle_stop_s=config.idle_stop_s,
             leases=self._place.layout.leases,
@@ -161,11 +163,9 @@ def _newer(folder: Path, patterns: list[str], begun: float, now: float) -> list[
     return sorted(found, key=lambda name: -found[name])
 
 
-def _checkable(name: str, config: ServiceConfig) -> None:
-    """Refuse, before anything starts, a way of being ready that cannot be looked at yet."""
+def _seen_by_keeper(config: ServiceConfig, spec: ServiceSpec) -> Readiness | None:
+    """What only the keeper can see; an address is looked at by whoever asks."""
     rule = ready_rule(config.ready)
-    if rule.log or rule.exec:
-        raise Unsupported(
-            f"services.{name}.ready: log and exec cannot be checked yet",
-            remedy='Use ready = { http = "/path" } or ready = { tcp = true }.',
-        )
+    if not (rule.log or rule.exec):
+        return None
+    return Readiness(rule.log, fill(rule.exec, {"port": str(spec.port), "python": sys.executable}))

@@ -107,6 +107,10 @@ class Sights:
     async def _health(self, config: ServiceConfig, row: SessionRow, job: Job) -> Health:
         if job.state is not JobState.RUNNING and job.state is not JobState.ORPHAN:
             return Health(False, job.state.value)
+        rule = ready_rule(config.ready)
+        if rule.log or rule.exec:
+            seen = bool(job.lives and job.lives[-1].ready_at)
+            return Health(seen, "ready" if seen else f"waiting for ready.{'log' if rule.log else 'exec'}")
         if not row.url:
             return Health(True, "running")
         health = await ADAPTERS[config.kind].look(row.url, ready_rule(config.ready))

@@ -122,7 +122,7 @@ async def test_a_command_service_is_ready_when_its_port_accepts() -> None:
 @pytest.mark.parametrize("rule", [Ready(log="up"), Ready(exec=("true",))])
 async def test_unbuilt_ways_of_being_ready_are_refused(rule: Ready) -> None:
     """Better refused than never ready."""
-    with pytest.raises(Unsupported, match="cannot be checked yet"):
+    with pytest.raises(Unsupported, match="can be seen only of a service that is started here"):
         await ADAPTERS["command"].look("http://127.0.0.1:1", rule)
 
 

@@ -176,6 +176,7 @@ async def test_a_service_that_cannot_start_is_no_attempt(server: Servers, projec
 
 
 def write_test(project: Path, name: str, script: str) -> None:
+    """A test that may end the service, which the sandbox would not let it."""
     (project / f"{name}.sh").write_text(script)
     with (project / "mcp-e2e.toml").open("a") as config:
-        config.write(f'\n[[tests]]\nid = "{name}"\ncommand = ["sh", "{name}.sh"]\n')
+        config.write(f'\n[[tests]]\nid = "{name}"\ncommand = ["sh", "{name}.sh"]\nmay_signal_service = true\n')

@@ -91,7 +91,7 @@ def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int,
     what = "a session of its own"
     try:
         os.setsid()
-        _default_signals()
+        default_signals()
         if os.read(gate, 1) != b"G":
             os._exit(NOT_ADMITTED)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -135,7 +135,7 @@ def _enter(cwd: str) -> None:
         raise OSError(20, f"is {here} now, reached through a link")
 
 
-def _default_signals() -> None:
+def default_signals() -> None:
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         with quietly(OSError, ValueError):

@@ -11,6 +11,7 @@ from .capture import Direct, Pipes
 from .events import Events
 from .limits import Limits
 from .quiet import TYPE_CHECKING
+from .readiness import Readiness
 from .tree import Tree
 from .upkeep import Upkeep
 
@@ -34,7 +35,10 @@ def identity(pid: int) -> dict[str, Any] | None:
 class Life:
     """One generation, watched until its whole tree is gone; ``reason`` is set when it did not end by itself."""
 
-    def __init__(self, spec: Mapping[str, Any], events: Events, tree: Tree, output: Pipes | Direct) -> None:
+    def __init__(
+        self, spec: Mapping[str, Any], events: Events, tree: Tree, output: Pipes | Direct, readiness: Readiness
+    ) -> None:
+        self._readiness = readiness
         self._spec, self._events, self._tree, self._output = spec, events, tree, output
         self._upkeep = Upkeep(spec)
         self.reason: str | None = None
@@ -53,6 +57,8 @@ class Life:
                     self._ladder = self._rungs()
             if self._ladder and now >= self._next_rung:
                 self._climb(now)
+            if self.reason is None and self._tree.status is None:
+                self._readiness.look(now)
             for fd in self._events.wait(self._output.fds, self._next_timer(now, limits)):
                 self._output.read(fd)
         suspended = {"suspended_s": limits.awake.suspended_s}
@@ -79,6 +85,7 @@ class Life:
         self._tree.reap()
         if self._tree.status is None:
             return False
+        self._readiness.dismiss()
         self._dead_since = now if self._dead_since is None else self._dead_since
         give_up = self._dead_since + DRAIN_S
         if self._tree.gone:
@@ -91,7 +98,8 @@ class Life:
         if self._dead_since is not None:
             times.append(self._dead_since + DRAIN_S)
         elif not self.reason:
-            return min(filter(None, (limits.next_look(now), self._upkeep.next_look(now))), default=None)
+            wards = (limits, self._upkeep, self._readiness)
+            return min(filter(None, (ward.next_look(now) for ward in wards)), default=None)
         return min((time for time in times if time > now), default=None)
 
     def _result(self) -> dict[str, Any]:
@@ -162,7 +170,10 @@ class Keeper:
         output.handed_over()
         started = time.monotonic()
         tree = Tree(pid)
-        watcher = Life(self._spec, self._events, tree, output)
+        readiness = Readiness(
+            self._spec["ready"], self._program(), tree, life["log_offset"], started, lambda: self._ready(life)
+        )
+        watcher = Life(self._spec, self._events, tree, output, readiness)
         if error is None:
             self._began = self._began or (life["started_at"], started)
             self._save(phase="running")
@@ -180,13 +191,19 @@ class Keeper:
             files.put("state.json", self._state)
 
         spec = self._spec
-        limit = spec["limits"]["file_bytes"]
-        program = child.Program(spec["argv"], spec["cwd"], self._env, spec["confinement"], limit)
-        pid, error, missing = child.start(program, (output.out, output.err), bound=bound, record=record)
+        pid, error, missing = child.start(self._program(), (output.out, output.err), bound=bound, record=record)
         for layer, why in missing.items():
             files.note(f"not confined by {layer}: {why}")
         self._state["layers"] = [layer for layer in spec["confinement"]["layers"] if layer not in missing]
         return pid, error
+
+    def _program(self) -> child.Program:
+        spec = self._spec
+        return child.Program(spec["argv"], spec["cwd"], self._env, spec["confinement"], spec["limits"]["file_bytes"])
+
+    def _ready(self, life: dict[str, Any]) -> None:
+        life["ready_at"] = time.time()
+        self._save(phase="running")
 
     def _save(self, **changes: Any) -> None:
         """Not vital once the process runs: a full disk or a deleted folder must not end the keeper."""
@@ -208,7 +225,7 @@ class Keeper:
 def _life(generation: int, log_offset: int) -> dict[str, Any]:
     """As ``model.jobs.Life``."""
     began = {"generation": generation, "started_at": time.time(), "log_offset": log_offset}
-    return {**began, "ended_at": None, "exit_code": None, "signal": None}
+    return {**began, "ready_at": None, "ended_at": None, "exit_code": None, "signal": None}
 
 
 def _jitter() -> float:

@@ -23,6 +23,7 @@ class Tree:
     def __init__(self, main: int) -> None:
         self.main = main
         self.status: int | None = None  # wait status of the main process, once it is dead
+        self.aside: dict[int, int | None] = {}  # children that only look for the keeper, and how each ended
         self._childless = False
 
     def reap(self) -> None:
@@ -38,6 +39,8 @@ class Tree:
                 return
             if pid == self.main:
                 self.status = status
+            elif pid in self.aside:
+                self.aside[pid] = status
 
     @property
     def gone(self) -> bool:
