@@ -52,7 +52,7 @@ class App:
         catalogue = Catalogue(place)
         self._place = place
         self.misused = gate.misused
-        boots = Boots(place, sights)
+        self._boots = boots = Boots(place, sights)
         self._execution = Execution(place, boots, sights, catalogue, worlds)
         self.sessions = Sessions(place, gate, sights, boots, self._execution.take_over)
         self.runs = Runs(place, gate, catalogue)
@@ -77,6 +77,7 @@ class App:
     async def settle(self) -> None:
         """Go on with what processes that are gone left open. Raises ConfigError, StoreError."""
         await self._place.open()
+        await self._boots.adopt_orphans()
         await self._execution.take_over()
 
     async def keep_settling(self) -> None:

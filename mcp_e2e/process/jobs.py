@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_e2e.errors import LaunchError, Unsupported
-from mcp_e2e.model.jobs import Job, JobSpec, ProcessIdentity
+from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity
 from mcp_e2e.process.identity import is_alive
 from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.records import list_jobs, look, stored_spec
@@ -39,6 +39,27 @@ async def launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None = None) -> J
     """
     await anyio.to_thread.run_sync(_launch, jobs_dir, spec, spare)
     return look(jobs_dir, spec.id)
+
+
+async def adopt(jobs_dir: Path, job_id: str) -> bool:
+    """Gives a service whose keeper was killed a new one, which restarts and stops it as before (Linux).
+
+    False when it has one, is no such service, or somebody else was quicker.
+    """
+    if sys.platform != "linux" or look(jobs_dir, job_id).state is not JobState.ORPHAN:
+        return False
+    return await anyio.to_thread.run_sync(_adopt, jobs_dir / job_id)
+
+
+def _adopt(folder: Path) -> bool:
+    lock = FileLock(folder / "lock")
+    if not lock.try_acquire():
+        return False
+    held = lock.detach()
+    try:
+        return bool(_start_keeper(folder, {}, held, "--adopt").get("ok"))
+    finally:
+        os.close(held)
 
 
 async def wait(jobs_dir: Path, job_id: str, timeout_s: float) -> Job:
@@ -79,7 +100,7 @@ def _launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None) -> None:
     try:
         answer = spare.ask(folder, spec.env, lock) if spare else None
         if answer is None:
-            answer = _ask_keeper(folder, spec, lock)
+            answer = _start_keeper(folder, spec.env, lock)
     finally:
         os.close(lock)
     if not answer.get("ok"):
@@ -105,12 +126,12 @@ def _prepare(jobs_dir: Path, spec: JobSpec) -> int:
     return lock.detach()
 
 
-def _ask_keeper(folder: Path, spec: JobSpec, lock: int) -> Mapping[str, Any]:
+def _start_keeper(folder: Path, env: Mapping[str, str], lock: int, *how: str) -> Mapping[str, Any]:
     """Starts the keeper and returns its answer; an empty one when it died or was silent for ``ACK_S``."""
-    message = json.dumps({"env": dict(spec.env)}).encode("ascii")
-    with (folder / "keeper.err").open("wb") as errors:
+    message = json.dumps({"env": dict(env)}).encode("ascii")
+    with (folder / "keeper.err").open("ab") as errors:
         keeper = subprocess.Popen(
-            [*keeper_command(), str(folder.absolute()), str(lock)],
+            [*keeper_command(), str(folder.absolute()), str(lock), *how],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -144,4 +165,4 @@ def _base32(number: int, width: int) -> str:
     return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(width)))
 
 
-__all__ = ["launch", "list_jobs", "look", "new_job_id", "stop", "wait"]
+__all__ = ["adopt", "launch", "list_jobs", "look", "new_job_id", "stop", "wait"]

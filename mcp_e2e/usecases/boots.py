@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,7 +13,7 @@ from mcp_e2e.adapters.placeholders import fill
 from mcp_e2e.adapters.spec import missing_program, ready_rule, service_spec
 from mcp_e2e.contracts import Progress
 from mcp_e2e.errors import PortTaken, SetupError
-from mcp_e2e.model.jobs import Job, JobSpec, Readiness
+from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
@@ -59,6 +60,13 @@ class Boots:
             if (job is not None and job.live) or (wanted is not None and not await wanted()):
                 return
             await self._launch(by, name, config, row, job)
+
+    async def adopt_orphans(self) -> None:
+        """Services whose keepers were killed get new ones, whoever started them."""
+        for name in await self._place.run(sessions.unstopped):
+            job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
+            if job is not None and job.state is JobState.ORPHAN:
+                await jobs.adopt(self._place.layout.jobs, job.id)
 
     async def newer_code(self, session: Session) -> list[str]:
         """Files of ``reload_on`` that are newer than the process which has loaded them, the newest first."""

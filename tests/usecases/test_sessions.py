@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.errors import ConfigError, PortTaken, SetupError, UsageError
 from mcp_e2e.model.work import Ready
+from mcp_e2e.process import jobs
 from tests.usecases.conftest import Servers
 
 
@@ -163,3 +165,25 @@ def replace(project: Path, old: str, new: str) -> None:
     text = (project / "mcp-e2e.toml").read_text()
     assert old in text
     (project / "mcp-e2e.toml").write_text(text.replace(old, new))
+
+
+async def test_a_service_whose_keeper_was_killed_is_kept_on_by_the_next_server(server: Servers, project: Path) -> None:
+    """Same pid, same generation; and the next death of the service is answered by a restart as ever."""
+    if sys.platform != "linux":
+        pytest.skip("adoption is Linux's")
+    async with server(stops=False) as app:
+        first = await app.sessions.start(app.caller)
+        job = jobs.look(project / ".mcp-e2e/private/jobs", first.job or "")
+    assert job.keeper is not None
+    os.kill(job.keeper.pid, signal.SIGKILL)
+    async with server() as app:
+        with anyio.fail_after(20):
+            while (now := jobs.look(job.folder.parent, job.id)).keeper == job.keeper or now.state != "running":
+                await anyio.sleep(0.05)
+        again = await app.sessions.start(app.caller)
+        assert (again.pid, again.generation, again.state) == (first.pid, first.generation, "ready")
+        os.kill(first.pid or 0, signal.SIGKILL)
+        with anyio.fail_after(20):
+            while (later := await app.sessions.start(app.caller)).generation == first.generation:
+                await anyio.sleep(0.05)
+    assert later.pid != first.pid

@@ -49,6 +49,18 @@ if sys.platform == "linux":
                     found += map(int, file.read().split())
         return found
 
+    def marked(job: str) -> dict[int, Birth]:
+        """Every living process with ``MCP_E2E_JOB`` of this job in its environment, but never ourselves."""
+        found: dict[int, Birth] = {}
+        marker = b"\0MCP_E2E_JOB=" + job.encode() + b"\0"
+        for name in os.listdir("/proc"):  # noqa: PTH208
+            if name.isdigit() and int(name) != os.getpid():
+                before = birth(int(name))
+                with quietly(OSError), open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123
+                    if marker in b"\0" + file.read() + b"\0" and before is not None and not before.dead:
+                        found[int(name)] = before
+        return found
+
 elif sys.platform == "darwin":
     _BSDINFO_BYTES, _PIDTBSDINFO, _ZOMBIE = 136, 3, 5
 
@@ -72,6 +84,9 @@ elif sys.platform == "darwin":
     def children(_pid: int) -> list[int]:
         return []
 
+    def marked(_job: str) -> dict[int, Birth]:
+        return {}
+
 else:
 
     def boot_id() -> str:
@@ -82,6 +97,9 @@ else:
 
     def children(_pid: int) -> list[int]:
         return []
+
+    def marked(_job: str) -> dict[int, Birth]:
+        return {}
 
 
 def descendants(root: int) -> dict[int, Birth]:

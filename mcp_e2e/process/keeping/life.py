@@ -12,7 +12,7 @@ from .events import Events
 from .limits import Limits
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
-from .tree import Tree
+from .tree import UNKNOWN, Tree
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Life:
                 self._climb(now)
             if self.reason is None and self._tree.status is None:
                 self._readiness.look(now)
-            for fd in self._events.wait(self._output.fds, self._next_timer(now, limits)):
+            for fd in self._events.wait([*self._output.fds, *self._tree.fds], self._next_timer(now, limits)):
                 self._output.read(fd)
         suspended = {"suspended_s": limits.awake.suspended_s}
         strays, survivors = self._tree.kill_rest()
@@ -103,7 +103,7 @@ class Life:
         return min((time for time in times if time > now), default=None)
 
     def _result(self) -> dict[str, Any]:
-        if self._tree.status is None:
+        if self._tree.status is None or self._tree.status == UNKNOWN:
             return {"exit_code": None, "signal": None}
         code = os.waitstatus_to_exitcode(self._tree.status)
         return {"exit_code": None if code < 0 else code, "signal": -code if code < 0 else None}

@@ -8,6 +8,7 @@ import os
 import sys
 
 from . import child, files
+from .adopter import Adopter
 from .events import Events
 from .life import Keeper
 from .quiet import TYPE_CHECKING, dumps, loads, quietly
@@ -27,7 +28,7 @@ class Refused(Exception):
 def main(argv: Sequence[str]) -> NoReturn:
     """Never returns; leaves at once after the exit record, so that a free lock follows it closely."""
     _detach()
-    _run(argv[1], int(argv[2]) if len(argv) > 2 else None, None)
+    _run(argv[1], int(argv[2]) if len(argv) > 2 else None, None, adopts="--adopt" in argv)
 
 
 def spare() -> NoReturn:
@@ -60,12 +61,12 @@ def _order() -> tuple[bytes, int | None]:
         said += data
 
 
-def _run(folder: str, lock_held: int | None, env: dict[str, str] | None) -> NoReturn:
+def _run(folder: str, lock_held: int | None, env: dict[str, str] | None, *, adopts: bool = False) -> NoReturn:
     status = 1
     try:
         os.chdir(folder)
-        lock = _own(lock_held)
-        _keep(files.read("spec.json"), _environment() if env is None else env)
+        lock = _own(lock_held, adopts=adopts)
+        _keep(files.read("spec.json"), _environment() if env is None else env, adopts=adopts)
         os.close(lock)
         status = 0
     except Refused as refusal:
@@ -84,15 +85,18 @@ def _detach() -> None:
         os._exit(0)
 
 
-def _own(inherited: int | None) -> int:
-    """The lock, held until we end; the launcher took it before the folder became visible."""
+def _own(inherited: int | None, *, adopts: bool) -> int:
+    """The lock, held until we end; the launcher took it before the folder became visible.
+
+    ``adopts``: the job has run already, its keeper is gone, its process lives.
+    """
     lock = os.open("lock", os.O_RDWR | os.O_CREAT, 0o600) if inherited is None else inherited
     os.set_inheritable(lock, False)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Refused("locked", "another keeper owns this job") from None
-    if os.path.exists("state.json") or os.path.exists("exit.json"):
+    if os.path.exists("exit.json") or os.path.exists("state.json") != adopts:
         raise Refused("used", "this job has already run; a job folder is used once")
     return lock
 
@@ -106,10 +110,10 @@ def _environment() -> dict[str, str]:
     return env
 
 
-def _keep(spec: dict[str, Any], env: dict[str, str]) -> None:
+def _keep(spec: dict[str, Any], env: dict[str, str], *, adopts: bool) -> None:
     child.become_subreaper()
     files.reserve_record()
-    keeper = Keeper(spec, env, Events())
+    keeper = Adopter(spec, Events()) if adopts else Keeper(spec, env, Events())
     record = keeper.run(lambda: _answer(ok=True))
     files.record_exit(record)
     if record["reason"] == "exec_failed":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
+UNKNOWN = -1  # no wait status: the process has ended, and nobody can tell how
 GIVE_UP_S = 10.0  # a process in uninterruptible sleep cannot be killed; we say so instead of waiting for ever
 
 
@@ -24,6 +25,7 @@ class Tree:
         self.main = main
         self.status: int | None = None  # wait status of the main process, once it is dead
         self.aside: dict[int, int | None] = {}  # children that only look for the keeper, and how each ended
+        self.fds: list[int] = []  # readable when the main process has ended, where no SIGCHLD tells
         self._childless = False
 
     def reap(self) -> None:

@@ -1,0 +1,81 @@
+"""A service whose keeper was killed gets a new one: restarts, stop and exit code go on as if nothing had been."""
+
+import platform
+import re
+import signal
+import sys
+
+import anyio
+import pytest
+
+from mcp_e2e.model.jobs import JobState, RestartPolicy
+from mcp_e2e.process import jobs
+from mcp_e2e.process.identity import identity, is_alive, send_signal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pidfd and /proc")
+QUICK = RestartPolicy("on-failure", backoff_first_s=0.05)
+
+
+async def orphaned(room, *argv, **more):
+    job = await room.service(*argv, **more)
+    await room.line(job)
+    send_signal(job.keeper, signal.SIGKILL)
+    return await room.until(lambda: (seen := room.look(job)).state is JobState.ORPHAN and seen)
+
+
+async def test_the_same_process_goes_on_under_a_new_keeper(room):
+    """Process, generation and log are those of before; only the keeper is another."""
+    before = await orphaned(room, "sh", "-c", "echo up; exec sleep 60")
+    assert await jobs.adopt(room.dir, before.id)
+    now = room.look(before)
+    assert (now.state, now.process, now.generation) == (JobState.RUNNING, before.process, before.generation)
+    assert now.keeper != before.keeper
+    assert is_alive(now.keeper)
+
+
+async def test_it_is_restarted_with_its_environment_and_stopped_for_good(room):
+    """kill -9 of the adopted process: the next life has the same secret, which no file has; then a stop is the end."""
+    code = 'echo "$SECRET $$"; exec sleep 60'
+    before = await orphaned(room, "sh", "-c", code, env={"SECRET": "geheim-42"}, restart=QUICK)
+    assert await jobs.adopt(room.dir, before.id)
+    send_signal(before.process, signal.SIGKILL)
+    assert (await room.line(before, 1)).startswith("geheim-42 ")
+    files = [path for path in before.folder.iterdir() if path.name != "log" and path.is_file()]
+    assert [path for path in files if b"geheim-42" in path.read_bytes()] == []
+    ended = await jobs.stop(room.dir, before.id)
+    assert (ended.exit.reason, [life.signal for life in ended.lives]) == ("stopped", [9, 15])
+
+
+async def test_the_exit_code_is_known_where_the_kernel_tells_it(room):
+    """A process that is nobody's child of ours ends with 7, and the record says 7, or that nobody knows."""
+    before = await orphaned(room, "sh", "-c", "echo up; until test -e go; do sleep 0.02; done; exit 7")
+    assert await jobs.adopt(room.dir, before.id)
+    (room.cwd / "go").touch()
+    end = (await room.end(before)).exit
+    assert end.exit_code in (7, None)
+    if tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 15):
+        assert end.exit_code == 7
+
+
+async def test_children_of_an_orphan_are_ended_with_it(room):
+    """Also one that left its session: it bears the job's marker."""
+    before = await orphaned(room, "sh", "-c", "setsid sleep 60 & echo $!; wait")
+    child = int(before.log.read_text())
+    assert await jobs.adopt(room.dir, before.id)
+    await jobs.stop(room.dir, before.id)
+    assert identity(child) is None
+
+
+async def test_of_many_adopters_one_wins_and_what_is_kept_is_not_adopted(room):
+    """Twelve servers see the orphan at once."""
+    before = await orphaned(room, "sh", "-c", "echo up; exec sleep 60")
+    won = []
+
+    async def race():
+        won.append(await jobs.adopt(room.dir, before.id))
+
+    async with anyio.create_task_group() as racers:
+        for _ in range(12):
+            racers.start_soon(race)
+    assert won.count(True) == 1
+    assert not await jobs.adopt(room.dir, before.id)
