@@ -12,6 +12,7 @@ import anyio
 from mcp_e2e.errors import ServiceUnavailable
 from mcp_e2e.model.jobs import Job, JobState, ProcessIdentity
 from mcp_e2e.process.identity import descendants, identity, is_alive, send_signal
+from mcp_e2e.process.keeping import facts
 from mcp_e2e.process.records import look, may_have_leftovers, stop_grace_s
 
 _AFTER_GRACE_S = 15.0  # for KILL, strays and the exit record on a busy machine
@@ -74,15 +75,7 @@ def members(job: Job) -> list[ProcessIdentity]:
 
 def _marked(job_id: str) -> set[ProcessIdentity]:
     """By ``MCP_E2E_JOB`` in their environment; never ourselves, should we run inside the job."""
-    found: set[ProcessIdentity] = set()
-    marker = b"\0MCP_E2E_JOB=" + job_id.encode() + b"\0"
-    for pid in (int(entry.name) for entry in Path("/proc").glob("[1-9]*")):
-        with contextlib.suppress(OSError):
-            process = identity(pid)
-            marked = marker in b"\0" + Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
-            if marked and process is not None and pid != os.getpid() and is_alive(process):
-                found.add(process)
-    return found
+    return {process for pid in facts.marked(job_id) if (process := identity(pid)) is not None}
 
 
 async def _while_kept(jobs_dir: Path, job: Job, end: float) -> Job:
