@@ -37,7 +37,7 @@ def start_ticks(pid: int) -> int | None:
 def identity(pid: int) -> ProcessIdentity | None:
     """None when no such process exists or only its zombie is left."""
     born = facts.birth(pid)
-    return None if born is None or born.dead else ProcessIdentity(boot_id(), pid, born.ticks)
+    return None if born is None or born.dead else ProcessIdentity(boot_id(), pid, born.ticks, facts.inode(pid))
 
 
 def own_identity() -> ProcessIdentity:
@@ -46,7 +46,10 @@ def own_identity() -> ProcessIdentity:
 
 def is_alive(process: ProcessIdentity) -> bool:
     """Whether exactly this process lives; a zombie, a reused pid and another boot are dead."""
-    return bool(process.boot_id) and identity(process.pid) == process
+    now = identity(process.pid) if process.boot_id else None
+    if now is None or (now.boot_id, now.start_ticks) != (process.boot_id, process.start_ticks):
+        return False
+    return now.inode == process.inode or not (now.inode and process.inode)
 
 
 def send_signal(process: ProcessIdentity, number: int) -> bool:

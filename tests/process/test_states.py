@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 from mcp_e2e.errors import NotFound
 from mcp_e2e.model.jobs import JobState
 from mcp_e2e.process import jobs
-from mcp_e2e.process.identity import is_alive, own_identity, send_signal
+from mcp_e2e.process.identity import identity, is_alive, own_identity, send_signal
 
 
 async def test_after_a_reboot_nothing_lives(room):
@@ -71,3 +72,13 @@ def test_a_process_is_only_itself():
     assert not is_alive(type(me)(me.boot_id, me.pid, me.start_ticks + 1))
     assert not is_alive(type(me)("another boot", me.pid, me.start_ticks))
     assert not send_signal(type(me)(me.boot_id, me.pid, me.start_ticks + 1), signal.SIGKILL)
+
+
+def test_a_process_born_in_the_same_tick_under_the_same_pid_is_another():
+    """Where the kernel gives processes inodes of their own, they tell apart what pid and ticks cannot."""
+    me = identity(os.getpid())
+    if not me.inode:
+        pytest.skip("no inodes of processes here")
+    assert is_alive(me)
+    assert is_alive(replace(me, inode=0))
+    assert not is_alive(replace(me, inode=me.inode + 1))

@@ -18,12 +18,16 @@ import os, sys
 from pathlib import Path
 import anyio
 from mcp_e2e.bootstrap import Options, open_app
+from mcp_e2e.process import jobs
 
 async def main():
     async with open_app(Options(project=Path(sys.argv[1])), os.environ, client_name="victim") as app:
         begun = await app.attempts.run(app.caller, test=sys.argv[2], wait_seconds=0)
         while begun.state != "running":
             begun = await app.attempts.run(app.caller, test=sys.argv[2], wait_seconds=0.05)
+        folder = app.state_dir / "private" / "jobs"
+        while not any(job.labels.get("attempt") == begun.attempt and job.lives for job in jobs.list_jobs(folder)):
+            await anyio.sleep(0.01)
         print(begun.attempt, flush=True)
         await anyio.sleep(600)
 

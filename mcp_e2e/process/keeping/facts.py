@@ -102,6 +102,17 @@ else:
         return {}
 
 
+def inode(pid: int) -> int:
+    """Of the process's pidfd, unique within a boot (Linux 6.9); 0 where the system has none or the process is gone."""
+    with quietly(AttributeError, OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            return os.fstat(handle).st_ino
+        finally:
+            os.close(handle)
+    return 0
+
+
 def descendants(root: int) -> dict[int, Birth]:
     """Every living process below ``root``, itself excluded; empty where the kernel keeps no lists of children."""
     found: dict[int, Birth] = {}

@@ -29,7 +29,9 @@ Ladder = list[tuple[float, tuple[int, ...]]]  # seconds to wait after each rung'
 
 def identity(pid: int) -> dict[str, Any] | None:
     born = facts.birth(pid)
-    return {"boot_id": facts.boot_id(), "pid": pid, "start_ticks": born.ticks} if born else None
+    if born is None:
+        return None
+    return {"boot_id": facts.boot_id(), "pid": pid, "start_ticks": born.ticks, "inode": facts.inode(pid)}
 
 
 class Life:
