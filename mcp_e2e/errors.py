@@ -86,7 +86,7 @@ class NeedsConfirmation(UsageError):
     """A command may destroy what cannot be got back; nothing ran."""
 
     code = "needs_confirmation"
-    remedy = "Ask the user; if they agree, call again with confirm=true."
+    remedy = "Ask the user; if they agree, call again with confirm=true (on the command line: --yes)."
 
 
 class Forbidden(UsageError):
