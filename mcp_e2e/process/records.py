@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp_e2e.errors import NotFound
 from mcp_e2e.model.jobs import (
@@ -20,6 +20,7 @@ from mcp_e2e.model.jobs import (
 from mcp_e2e.process.identity import boot_id, is_alive
 from mcp_e2e.process.locks import FileLock
 
+T = TypeVar("T")
 _PHASES = {
     "starting": JobState.STARTING,
     "running": JobState.RUNNING,
@@ -77,7 +78,7 @@ def look(jobs_dir: Path, job_id: str) -> Job:
         process=process,
         layers=tuple(state.get("layers", ())) if state else (),
         generation=state["generation"] if state else 0,
-        lives=tuple(Life(**life) for life in state["lives"]) if state else (),
+        lives=tuple(_of(Life, life) for life in state["lives"]) if state else (),
         retry_at=state["retry_at"] if state else None,
         exit=_exit(end) if end else None,
     )
@@ -118,12 +119,18 @@ def _state(
 
 
 def _identity(stored: Mapping[str, Any] | None) -> ProcessIdentity | None:
-    return ProcessIdentity(**stored) if stored else None
+    return _of(ProcessIdentity, stored) if stored else None
 
 
 def _exit(stored: Mapping[str, Any]) -> ExitRecord:
-    streams = {name: Stream(**stored[name]) if stored[name] else None for name in ("stdout", "stderr")}
-    return ExitRecord(**{**stored, **streams})
+    streams = {name: _of(Stream, stored[name]) if stored[name] else None for name in ("stdout", "stderr")}
+    return _of(ExitRecord, {**stored, **streams})
+
+
+def _of(kind: type[T], stored: Mapping[str, Any]) -> T:
+    """What this version knows of it: a newer keeper may say more, an older one less."""
+    known = {part.name for part in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in stored.items() if name in known})
 
 
 def _is_plain(job_id: str) -> bool:

@@ -1,5 +1,6 @@
 """What readers make of a job's lock and files."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -82,3 +83,19 @@ def test_a_process_born_in_the_same_tick_under_the_same_pid_is_another():
     assert is_alive(me)
     assert is_alive(replace(me, inode=0))
     assert not is_alive(replace(me, inode=me.inode + 1))
+
+
+async def test_a_record_with_words_of_another_version_is_read_all_the_same(room):
+    """A keeper newer than this server said more, an older one less: what both know is told."""
+    job = await room.end(await room.command("sh", "-c", "exit 4"))
+    for name in ("exit.json", "state.json"):
+        stored = json.loads((job.folder / name).read_text())
+        stored["new_word"] = 1
+        stored.pop("suspended_s", None)
+        stored.pop("layers", None)
+        for life in stored.get("lives", ()):
+            life["new_word"] = 1
+            life.pop("ready_at")
+        (job.folder / name).write_text(json.dumps(stored))
+    again = room.look(job)
+    assert (again.exit.exit_code, again.exit.suspended_s, len(again.lives)) == (4, 0.0, 1)

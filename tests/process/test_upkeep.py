@@ -37,6 +37,20 @@ async def test_a_removed_log_is_made_anew_and_says_so(room, monkeypatch):
     assert room.look(job).live
 
 
+def test_a_truncated_log_says_so_and_goes_on(tmp_path, monkeypatch):
+    """What is written after it follows the line that tells; nobody takes the gap for silence."""
+    monkeypatch.chdir(tmp_path)
+    log, file = upkeep.Log(None), tmp_path / "log"
+    file.write_text("first\n" * 100)
+    log.look()
+    file.write_text("")
+    log.look()
+    with file.open("a") as more:
+        more.write("after\n")
+    log.look()
+    assert file.read_text() == upkeep.CUT + "after\n"
+
+
 async def test_a_service_that_nobody_uses_ends_by_itself(room):
     """It stays while a server holds its lease, and is stopped, not restarted, once nobody has for a while."""
     leases = room.cwd / "leases"

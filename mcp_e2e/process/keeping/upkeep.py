@@ -26,6 +26,7 @@ if sys.platform != "win32":
 LOOK_S = 5.0
 BLOCK_BYTES = 4096
 _PUNCH_HOLE_KEEP_SIZE = 3
+CUT = "[mcp_e2e: the log file was truncated from outside]\n"
 GONE = "[mcp_e2e: the log file was removed from outside; what the service writes until its next start is not kept]\n"
 
 
@@ -34,20 +35,27 @@ class Log:
 
     def __init__(self, keep: int | None) -> None:
         self._keep = keep
-        self._punched = 0
+        self._seen = self._punched = 0
 
     def look(self) -> None:
         try:
             size = os.stat("log").st_size
         except FileNotFoundError:
-            with quietly(OSError), open("log", "a", encoding="ascii") as new:
-                new.write(GONE)
-            self._punched = 0
+            self._seen = self._punched = self._mark(GONE)
             return
-        if size < self._punched:  # truncated from outside
-            self._punched = 0
+        if size < self._seen:
+            size, self._punched = self._mark(CUT), 0
+        self._seen = size
         if self._keep is not None and sys.platform == "linux":
             self._punch((size - self._keep) // BLOCK_BYTES * BLOCK_BYTES)
+
+    @staticmethod
+    def _mark(line: str) -> int:
+        """Tells whoever reads the log; answers its size then."""
+        with quietly(OSError), open("log", "a", encoding="ascii") as log:
+            log.write(line)
+            return log.tell()
+        return 0
 
     def _punch(self, end: int) -> None:
         if end <= self._punched:
