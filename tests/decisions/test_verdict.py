@@ -50,6 +50,24 @@ def test_a_command_is_judged_by_how_it_ended(
     assert (judged.failure.kind if judged.failure else None) == kind
 
 
+def test_a_red_test_that_slept_is_lost_and_a_green_one_is_green() -> None:
+    """A connection that broke over a night shows nothing about what is tested; a pass is a pass."""
+    slept = replace(ENDED, exit_code=1, suspended_s=verdict.SUSPENDED_S)
+    found = verdict.of_command("t", slept, "ConnectionResetError")
+    assert (found.verdict, found.failure and found.failure.kind) == (Verdict.LOST, "suspended")
+    assert verdict.of_command("t", replace(slept, suspended_s=verdict.SUSPENDED_S - 1), "").verdict is Verdict.FAILED
+    assert verdict.of_command("t", replace(slept, exit_code=0), "").verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("memory", "out_of_memory"), ("processes", "execution_error")])
+def test_a_test_that_outgrew_its_limit_failed_by_it(reason: ExitReason, kind: str) -> None:
+    """The limit is named, whatever its output said last."""
+    found = verdict.of_command("t", replace(ENDED, reason=reason, exit_code=None, signal=9), "fine")
+    assert (found.verdict, found.failure and found.failure.kind) == (Verdict.FAILED, kind)
+    assert found.failure is not None
+    assert "[exec]" in found.failure.message
+
+
 def test_the_message_of_a_failed_command_quotes_the_line_that_tells() -> None:
     """An agent reads the cause before it opens the log."""
     log = "collecting\nE   AssertionError: 3 images instead of 4\n1 failed in 0.2s"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOOK_S = 0.5
+SELDOM_S = 60.0
 STALL_S = 5.0  # later than this a wake-up was no busy machine, but a frozen one
 _PAGE = os.sysconf("SC_PAGESIZE")
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
@@ -63,7 +64,8 @@ class Limits:
         self._next = started
 
     def exceeded(self, now: float) -> str | None:
-        awake = self.awake.look()
+        # a service is looked at more seldom, and has no limit that a freeze could be charged to
+        awake = self.awake.look(LOOK_S if self._deadline is not None or self._watches else SELDOM_S)
         if self._deadline is not None and awake >= self._deadline:
             return "timeout"
         if not self._watches or now < self._next or (self._memory is None and self._processes is None):
