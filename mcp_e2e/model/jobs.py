@@ -108,7 +108,7 @@ class ProcessIdentity:
 class Life:
     """One generation of a job's process, alive while ``ended_at`` is None. ``log_offset``: where its output starts.
 
-    ``ready_at``: when its keeper had seen it answer and settle.
+    ``ready_at``: when its keeper had seen it ready, of a service with ``JobSpec.ready``.
     """
 
     generation: int

@@ -113,6 +113,7 @@ def _prepare(jobs_dir: Path, spec: JobSpec) -> int:
     new = jobs_dir / f".new-{spec.id}-{secrets.token_hex(4)}"
     new.mkdir(mode=0o700)
     (new / "spec.json").write_text(json.dumps(stored_spec(spec, time.time())), "ascii")
+    (new / "keeper.err").touch(0o600)  # where its keeper, whichever that will be, says what is wrong
     lock = FileLock(new / "lock")
     lock.try_acquire()
     try:

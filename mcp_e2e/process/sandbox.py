@@ -4,10 +4,10 @@ Levels add up, each with what the kernel then refuses to the command. ``process`
 terminal and input, killed as a whole, is always there and refuses nothing.
 """
 
+import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +24,7 @@ from mcp_e2e.process.spare import keeper_command
 
 Mode = Literal["auto", "required", "off"]
 TRIAL_S = 30.0
-_KEEPER = Path(__file__).with_name("keeper.py")
+_LAYERS = Path(__file__).with_name("keeping") / "confine.py"
 _BLOCKS = {
     "mounts": "writing into the state folder's private part",
     "landlock": "signals to and tracing of processes it did not start; sudo and other ways to more rights",
@@ -33,7 +33,7 @@ _BLOCKS = {
 _HINTS = (
     (re.compile(r"no new privileges|sudo: .*root|must be setuid root|effective uid is not 0"), "landlock"),
     (re.compile(r"Read-only file system"), "mounts"),
-    (re.compile(r"Operation not permitted|Permission denied|must be superuser|EPERM"), ""),
+    (re.compile(r"Operation not permitted|must be superuser|EPERM"), ""),
 )
 
 
@@ -81,31 +81,35 @@ def confinement(mode: Mode, private: Path, *, may_signal_service: bool = False) 
 
 
 def tried(private: Path) -> Mapping[str, str | None]:
-    """Each layer this system might have, with why it does not hold (None: it does). Tried once per boot and user."""
-    return _tried(private, boot_id(), os.getuid() if sys.platform != "win32" else 0)
+    """Each layer this system might have, with why it does not hold (None: it does). Tried once per boot and user.
+
+    A trial that could not be made itself holds for this call only.
+    """
+    if sys.platform != "linux":
+        return {}
+    try:
+        return _tried(private, boot_id(), os.getuid())
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return dict.fromkeys(_BLOCKS, f"its trial failed: {error}")
 
 
 @cache
 def _tried(private: Path, boot: str, uid: int) -> Mapping[str, str | None]:
-    if sys.platform != "linux":
-        return {}
-    kept, mark = private / "sandbox.json", [boot, uid, _KEEPER.stat().st_mtime_ns]
-    try:
+    kept, mark = private / "sandbox.json", [boot, uid, _LAYERS.stat().st_mtime_ns]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         stored = json.loads(kept.read_text("utf-8"))
         if stored["of"] == mark:
             return dict(stored["held"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
     held = _try(private)
-    draft = kept.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"of": mark, "held": held}), "utf-8")
-    draft.replace(kept)
+    with contextlib.suppress(OSError):  # a full disk: the next process tries again
+        draft = kept.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps({"of": mark, "held": held}), "utf-8")
+        draft.replace(kept)
     return held
 
 
 def _try(private: Path) -> dict[str, str | None]:
-    folder = tempfile.mkdtemp(prefix="trial-", dir=private)
-    try:
+    with tempfile.TemporaryDirectory(prefix="trial-", dir=private, ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
             [*keeper_command(), "--try-layers", folder],
             stdin=subprocess.DEVNULL,
@@ -113,8 +117,4 @@ def _try(private: Path) -> dict[str, str | None]:
             timeout=TRIAL_S,
             check=True,
         )
-        return dict(json.loads(done.stdout))
-    except (subprocess.SubprocessError, ValueError) as error:
-        return dict.fromkeys(_BLOCKS, f"its trial failed: {error}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return dict(json.loads(done.stdout))

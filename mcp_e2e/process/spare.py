@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mcp_e2e.process.stop import ask_to_stop
+
 START_S = 30.0
 ACK_S = 30.0
 _FIRST_BYTES = 32_768
@@ -50,19 +52,22 @@ class Spare:
                     self._ours = _started()
 
     def ask(self, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
-        """The keeper's answer, as it gives to whoever starts it; None when there is none to ask, or it died."""
+        """The keeper's answer, as it gives to whoever starts it; None when there is none to ask, or it died.
+
+        An empty one when it is silent for ``ACK_S``: it has the lock, and is told to run nothing any more.
+        """
         with self._lock:
             ours, self._ours = self._ours, None
         if ours is None:
             return None
-        with ours, contextlib.suppress(OSError, ValueError):
-            message = json.dumps({"folder": str(folder.absolute()), "env": dict(env)}).encode("ascii")
-            sent = socket.send_fds(ours, [message[:_FIRST_BYTES]], [lock])
-            ours.sendall(message[sent:])
-            ours.shutdown(socket.SHUT_WR)
-            said = b"".join(iter(lambda: ours.recv(65_536), b""))
-            return dict(json.loads(said)) if said.endswith(b"\n") else None
-        return None
+        with ours:
+            try:
+                return _answer(ours, folder, env, lock)
+            except TimeoutError:
+                ask_to_stop(folder)
+                return {}
+            except (OSError, ValueError):
+                return None
 
     def close(self) -> None:
         with self._lock:
@@ -70,6 +75,15 @@ class Spare:
             if self._ours is not None:
                 self._ours.close()
                 self._ours = None
+
+
+def _answer(ours: socket.socket, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
+    message = json.dumps({"folder": str(folder.absolute()), "env": dict(env)}).encode("ascii")
+    sent = socket.send_fds(ours, [message[:_FIRST_BYTES]], [lock])
+    ours.sendall(message[sent:])
+    ours.shutdown(socket.SHUT_WR)
+    said = b"".join(iter(lambda: ours.recv(65_536), b""))
+    return dict(json.loads(said)) if said.endswith(b"\n") else None
 
 
 def _started() -> socket.socket:

@@ -1,5 +1,6 @@
 """The ``[services.*]`` tables, and the closed table and value types that all tables are made of."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -54,6 +55,16 @@ class ReadyConfig(Table):
     def _exactly_one(self) -> Self:
         if len(self.model_dump(exclude_none=True)) != 1:
             reject([Fault((), "needs exactly one of http, tcp, log, exec", "Keep one of the four.")])
+        if self.log is not None and (wrong := _no_pattern(self.log)):
+            reject(
+                [
+                    Fault(
+                        ("log",),
+                        f"is no regular expression: {wrong}",
+                        "Write one, or escape what it has of .*+?()[]{}.",
+                    )
+                ]
+            )
         return self
 
 
@@ -152,6 +163,14 @@ class ServiceConfig(Table):
             yield Fault(("ready", "log"), "an attached server's output is not ours to read", "Use http or tcp.")
         if not addressed and any("{port}" in word for word in self.command or ()):
             yield Fault(("command",), "uses {port}, but the service has no port", "Add port = 0 or a number.")
+
+
+def _no_pattern(text: str) -> str | None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        return str(error)
+    return None
 
 
 def wrong_url(url: str) -> str | None:

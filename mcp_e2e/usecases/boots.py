@@ -33,6 +33,7 @@ class Boots:
     def __init__(self, place: Workplace, sights: Sights) -> None:
         self._place = place
         self._sights = sights
+        self._left_alone: set[str] = set()
 
     @asynccontextmanager
     async def alone(self, by: str, name: str) -> AsyncIterator[None]:
@@ -65,8 +66,10 @@ class Boots:
         """Services whose keepers were killed get new ones, whoever started them."""
         for name in await self._place.run(sessions.unstopped):
             job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
-            if job is not None and job.state is JobState.ORPHAN:
-                await jobs.adopt(self._place.layout.jobs, job.id)
+            if job is None or job.state is not JobState.ORPHAN or job.id in self._left_alone:
+                continue
+            if not await jobs.adopt(self._place.layout.jobs, job.id):
+                self._left_alone.add(job.id)  # somebody was quicker, or its keeper.err says why not
 
     async def newer_code(self, session: Session) -> list[str]:
         """Files of ``reload_on`` that are newer than the process which has loaded them, the newest first."""
@@ -99,16 +102,25 @@ class Boots:
         spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
         if problem := missing_program(spec.argv, cwd, full.get("PATH")):
             raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
+        ready = _seen_by_keeper(config, spec)
+        if ready and ready.exec and (problem := missing_program(ready.exec, cwd, full.get("PATH"))):
+            raise SetupError(f"service {name}: ready.exec: {problem}", remedy=f"Correct services.{name}.ready.")
         outputs.mkdir(parents=True, exist_ok=True)
         first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
         now, title = self._place.now(), self._place.masked(" ".join(spec.argv))[:200]
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
-        await jobs.launch(self._place.layout.jobs, self._job(spec, config, job_id, full, first))
+        await jobs.launch(self._place.layout.jobs, self._job(spec, config, job_id, full, first, ready))
 
     def _job(
-        self, spec: ServiceSpec, config: ServiceConfig, job_id: str, env: Mapping[str, str], first_generation: int
+        self,
+        spec: ServiceSpec,
+        config: ServiceConfig,
+        job_id: str,
+        env: Mapping[str, str],
+        first_generation: int,
+        ready: Readiness | None,
     ) -> JobSpec:
         return JobSpec(
             id=job_id,
@@ -120,7 +132,7 @@ class Boots:
             stop_grace_s=spec.stop_grace_s,
             restart=spec.restart,
             first_generation=first_generation,
-            ready=_seen_by_keeper(config, spec),
+            ready=ready,
             log_keep_bytes=config.log_keep_mb * MIB,
             idle_stop_s=config.idle_stop_s,
             leases=self._place.layout.leases,

@@ -56,8 +56,9 @@ class Execs:
             LaunchError: the program cannot be started.
         """
         shown = {"command": command, "argv": argv, "cwd": cwd, "env": sorted(env) if env else None}
+        noted = {"timeout_s": timeout_s, "confirm": confirm or None}  # of no account for what the work is
         work = shown | {"env": {name: digest(value) for name, value in env.items()} if env else None}
-        async with self._gate.enter(caller, "safe_exec", shown | {"timeout_s": timeout_s}, work=work) as passage:
+        async with self._gate.enter(caller, "safe_exec", shown | noted, work=work) as passage:
             caller = self._place.identified(caller)
             argv_, shell = words(command, argv)
             folder = folder_inside(self._place.settings().project, cwd)

@@ -9,10 +9,11 @@ import pytest
 
 from mcp_e2e.entrypoints.cli import progress
 from mcp_e2e.entrypoints.cli.app import COMMANDS, cli
-from mcp_e2e.entrypoints.cli.logs import pour, where_lines_begin
+from mcp_e2e.entrypoints.cli.logs import where_lines_begin
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.wording import in_commands
+from mcp_e2e.process import output
 
 EXPECTED = "serve demo start stop status plan next run checkpoint report reset exec jobs logs runs breaker guard config"
 
@@ -112,7 +113,7 @@ def test_last_lines_of_a_log(tmp_path: Path, lines: int, shown: bytes, end: byte
     log = tmp_path / "log"
     log.write_bytes(b"a\nb\nc" + end)
     found: list[bytes] = []
-    pour(log, where_lines_begin(log, lines), found.append)
+    output.pour(log, where_lines_begin(log, lines), found.append, None, last=True)
     assert b"".join(found) == shown + end
 
 

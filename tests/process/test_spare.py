@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from mcp_e2e.errors import LaunchError
 from mcp_e2e.model.jobs import JobState
 from mcp_e2e.process import jobs
 from mcp_e2e.process.identity import send_signal
@@ -94,3 +95,17 @@ async def test_a_job_started_by_a_spare_survives_its_end(room: Room, spare: Spar
     assert room.look(job).state is JobState.RUNNING
     assert send_signal(job.process, signal.SIGTERM)
     assert (await room.end(job)).exit.signal == signal.SIGTERM
+
+
+async def test_a_frozen_spare_runs_nothing_later(room: Room, spare: Spare, mark: str) -> None:
+    """It does not answer in time: the launch fails once and for all, also when it wakes up."""
+    waiting = standing_by(mark)
+    waiting.suspend()
+    assert spare._ours is not None
+    spare._ours.settimeout(0.2)
+    spec = room.spec("touch", str(room.cwd / "ran"))
+    with pytest.raises(LaunchError, match="no answer"):
+        await jobs.launch(room.dir, spec, spare)
+    waiting.resume()
+    end = (await room.end(jobs.look(room.dir, spec.id))).exit
+    assert (end.reason, (room.cwd / "ran").exists()) == ("stopped", False)

@@ -28,7 +28,7 @@ async def test_a_long_log_keeps_its_end_and_its_offsets(room):
     assert output.grep(job.log, "^0000039", 5).found[0].offset == 39 * (9 + MIB)
 
 
-async def test_a_removed_log_is_made_anew_and_says_so(room, monkeypatch):
+async def test_a_removed_log_is_made_anew_and_says_so(room):
     """The service goes on; whoever reads is told why there is nothing."""
     job = await room.service("sh", "-c", "echo up; exec sleep 60")
     await room.line(job)

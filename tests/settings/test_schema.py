@@ -136,3 +136,10 @@ def test_every_key_of_the_json_schema_is_described() -> None:
     tables = [schema, *schema["$defs"].values()]
 
     assert [(t["title"], key) for t in tables for key, p in t["properties"].items() if not p.get("description")] == []
+
+
+def test_a_ready_log_that_is_no_pattern_is_told_before_anything_starts() -> None:
+    """A service would wait for ever for a line that nothing can match."""
+    with pytest.raises(ValidationError, match="no regular expression"):
+        ReadyConfig(log="up (")
+    assert ReadyConfig(log=r"up \\(now\\)").log

@@ -86,14 +86,30 @@ async def test_private_is_read_only_to_a_command_and_the_project_is_not(
 
 
 async def test_a_job_reads_the_state_that_it_cannot_write(server: Servers, project: Path, private: Path) -> None:
-    """The command line inside a job answers from the read-only folder, and writes no row."""
+    """The command line inside a job answers from the read-only folder, whatever it looks at, and writes no row."""
     needs("mounts", private)
+    looks = ("status", "next", "report", "runs", "jobs", "logs api", "breaker status", "config show")
+    line = f"{sys.executable} -m mcp_e2e --json"
+    (project / "look.sh").write_text("".join(f"{line} {look} >/dev/null || echo failed: {look}\n" for look in looks))
     async with server() as app:
-        line = [sys.executable, "-m", "mcp_e2e", "--json", "status"]
-        done = await app.execs.run(app.caller, argv=line, env={"HOME": str(project.parent)})
+        await app.sessions.start(app.caller)
+        await app.runs.plan(app.caller, tests=["green"])
+        done = await app.execs.run(app.caller, argv=["sh", "look.sh"], env={"HOME": str(project.parent)})
+        rows = await app._place.run(lambda con: con.execute("SELECT tool FROM ledger").fetchall())
 
-    assert done.exit_code == 0, done
-    assert '"ok": true' in (done.stdout or "")
+    assert (done.stdout, done.stderr) == (None, None), done
+    assert [row["tool"] for row in rows] == ["start_session", "plan_run", "safe_exec"]
+
+
+async def test_a_trial_that_could_not_be_made_is_made_again(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine must not switch the layers off for the rest of the boot."""
+    needs("landlock", private)
+    (private / "sandbox.json").unlink(missing_ok=True)
+    sandbox._tried.cache_clear()
+    monkeypatch.setattr(sandbox, "TRIAL_S", 0.0001)
+    assert "trial failed" in (tried(private)["landlock"] or "")
+    monkeypatch.undo()
+    assert tried(private)["landlock"] is None
 
 
 async def test_a_failure_by_the_sandbox_carries_a_hint(server: Servers, project: Path, private: Path) -> None:

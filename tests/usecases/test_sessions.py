@@ -187,3 +187,23 @@ async def test_a_service_whose_keeper_was_killed_is_kept_on_by_the_next_server(s
             while (later := await app.sessions.start(app.caller)).generation == first.generation:
                 await anyio.sleep(0.05)
     assert later.pid != first.pid
+
+
+async def test_a_service_that_says_by_its_log_that_it_is_ready(server: Servers, project: Path) -> None:
+    """Until the line is there it is starting, and what it waits for is told; a probe that is no program is setup."""
+    config = project / "mcp-e2e.toml"
+    text = config.read_text()
+    config.write_text(text.replace('ready = { http = "/" }', 'ready = { log = "^serving$" }'))
+    async with server() as app:
+        ready = await app.sessions.start(app.caller)
+    assert (ready.state, bool(ready.ready_after_s)) == ("ready", True)
+
+    config.write_text(text.replace('ready = { http = "/" }', 'ready = { log = "^never$" }'))
+    async with server() as app:
+        waiting = await app.sessions.start(app.caller, wait_seconds=0.5)
+    assert (waiting.state, waiting.stage) == ("starting", "waiting for ready.log")
+
+    config.write_text(text.replace('ready = { http = "/" }', 'ready = { exec = ["no-such-probe"] }'))
+    async with server() as app:
+        with pytest.raises(SetupError, match="no-such-probe"):
+            await app.sessions.start(app.caller)

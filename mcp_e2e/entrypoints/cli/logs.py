@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -46,7 +45,7 @@ def logs(said: Said, name: str | None, follow: bool, lines: int) -> Outcome:
         if follow:
             await stream(app, job, log, begin)
         else:
-            pour(log, begin, redactor=_redactor(app))
+            output.pour(log, begin, put_bytes, _redactor(app), last=True)
         return Outcome({}, text="")
 
     return inside(said, work)
@@ -81,19 +80,7 @@ async def stream(app: App, job_id: str, log: Path, begin: int) -> None:
     folder, live, redactor = Layout(app.state_dir).jobs, True, _redactor(app)
     while live:
         live = (await jobs.wait(folder, job_id, POLL_S)).live
-        begin = pour(log, begin, redactor=redactor, last=not live)
-
-
-def pour(
-    log: Path,
-    begin: int,
-    write: Callable[[bytes], None] = put_bytes,
-    redactor: Redactor | None = None,
-    *,
-    last: bool = True,
-) -> int:
-    """``output.pour``, to stdout."""
-    return output.pour(log, begin, write, redactor, last=last)
+        begin = output.pour(log, begin, put_bytes, redactor, last=not live)
 
 
 def where_lines_begin(log: Path, lines: int) -> int:

@@ -7,10 +7,8 @@ import time
 
 from . import files, orphan
 from .capture import Direct
-from .life import Keeper, Life, identity
-from .limits import Limits
+from .life import Keeper, identity
 from .quiet import TYPE_CHECKING
-from .readiness import Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,19 +35,11 @@ class Adopter(Keeper):
             return super()._live(running)
         self._adopts = False
         life, process = self._lives[-1], self._state["process"]
-        tree = orphan.Orphan(process, self._spec["id"])
         self._began = (life["started_at"], time.monotonic() - (time.time() - life["started_at"]))
-        rule = None if life["ready_at"] else self._spec["ready"]
-        readiness = Readiness(
-            rule, self._program(), tree, life["log_offset"], time.monotonic(), lambda: self._ready(life)
-        )
         output = Direct(os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
         output.handed_over()
-        watcher = Life(self._spec, self._events, tree, output, readiness)
         running()
-        end = watcher.watch(Limits(self._spec, time.monotonic()), lambda: self._save(phase="stopping"))
-        life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
-        return {**end, "reason": watcher.reason, "escalated": watcher.escalated}
+        return self._watched(life, orphan.Orphan(process, self._spec["id"]), output)
 
     def _reason(self, code: int | None) -> str | None:
         return super()._reason(code) or (None if self._known is not None else "exited")

@@ -170,20 +170,22 @@ class Keeper:
         except OSError as refused:
             return {"reason": "exec_failed", "exit_code": None, "signal": None, "error": str(refused.strerror)}
         output.handed_over()
-        started = time.monotonic()
-        tree = Tree(pid)
-        readiness = Readiness(
-            self._spec["ready"], self._program(), tree, life["log_offset"], started, lambda: self._ready(life)
-        )
-        watcher = Life(self._spec, self._events, tree, output, readiness)
         if error is None:
-            self._began = self._began or (life["started_at"], started)
+            self._began = self._began or (life["started_at"], time.monotonic())
             self._save(phase="running")
             running()
-        end = watcher.watch(Limits(self._spec, started), lambda: self._save(phase="stopping"))
+        end = self._watched(life, Tree(pid), output)
+        return {**end, "reason": "exec_failed", "error": error} if error else end
+
+    def _watched(self, life: dict[str, Any], tree: Tree, output: Pipes | Direct) -> dict[str, Any]:
+        """The end of a life that runs; ``life`` is told it too."""
+        began = time.monotonic()
+        rule = None if life["ready_at"] else self._spec["ready"]
+        readiness = Readiness(rule, self._program(), tree, life["log_offset"], began, lambda: self._ready(life))
+        watcher = Life(self._spec, self._events, tree, output, readiness)
+        end = watcher.watch(Limits(self._spec, began), lambda: self._save(phase="stopping"))
         life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
-        reason, error = ("exec_failed", error) if error else (watcher.reason, end["error"])
-        return {**end, "reason": reason, "error": error, "escalated": watcher.escalated}
+        return {**end, "reason": watcher.reason, "escalated": watcher.escalated}
 
     def _start(self, output: Pipes | Direct, life: dict[str, Any], *, bound: bool) -> tuple[int, str | None]:
         def record(pid: int) -> None:

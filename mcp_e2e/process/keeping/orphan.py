@@ -34,9 +34,13 @@ class Orphan(Tree):
     def __init__(self, process: Mapping[str, Any], job: str) -> None:
         super().__init__(process["pid"])
         self._ticks, self._job = process["start_ticks"], job
-        self.fds = [os.pidfd_open(self.main)]
-        if not self._alive():
+        with quietly(OSError):
+            self.fds = [os.pidfd_open(self.main)]
+        if not self._alive():  # asked once the handle is there: from now on it means this process
             self.status = UNKNOWN
+            for handle in self.fds:
+                os.close(handle)
+            self.fds = []
 
     def _alive(self) -> bool:
         born = facts.birth(self.main)
