@@ -3,12 +3,13 @@
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mcp_e2e.errors import LaunchError
-from mcp_e2e.model.jobs import JobState
+from mcp_e2e.model.jobs import Confinement, JobState, ResourceLimits
 from mcp_e2e.process import jobs
 from mcp_e2e.process.identity import identity, is_alive
 
@@ -204,3 +205,32 @@ async def test_unusual_text_in_arguments_and_folders_arrives_unchanged(room):
     code = "import os, sys; print(ascii(os.path.basename(os.getcwd())), ascii(sys.argv[1]), ascii(os.environ['X']))"
     job = await room.command(sys.executable, "-c", code, text, cwd=folder, env={"X": text})
     assert (await room.end(job)).exit.stdout.head == f"{folder.name!a} {text!a} {text!a}\n"
+
+
+@LINUX
+async def test_a_layer_that_cannot_be_applied_is_told_or_ends_the_launch(room):
+    """Where the best is wanted the command runs without it and says so; where all is required nothing runs."""
+    nowhere = Confinement(("mounts",), (room.cwd / "nowhere",))
+    job = await room.end(await room.command("touch", "ran", confinement=nowhere))
+    assert (job.exit.exit_code, job.layers) == (0, ())
+    (room.cwd / "ran").unlink()
+    with pytest.raises(LaunchError, match="mounts cannot be applied"):
+        await room.command("touch", "ran", confinement=replace(nowhere, required=True))
+    assert not (room.cwd / "ran").exists()
+
+
+async def test_a_folder_that_a_link_leads_to_by_now_is_not_entered(room):
+    """What was checked as a folder of the project may have been swapped for a link out of it since."""
+    (room.cwd / "elsewhere").mkdir()
+    (room.cwd / "inside").symlink_to(room.cwd / "elsewhere")
+    with pytest.raises(LaunchError, match="through a link"):
+        await room.command("touch", "ran", cwd=room.cwd / "inside")
+    assert not (room.cwd / "elsewhere" / "ran").exists()
+
+
+async def test_a_file_ends_at_its_limit(room):
+    """The limit holds from the first instruction on."""
+    line = "head -c 5000 /dev/zero > big; exit $?"
+    end = (await room.end(await room.command("sh", "-c", line, limits=ResourceLimits(file_bytes=1000)))).exit
+    assert end.exit_code != 0
+    assert (room.cwd / "big").stat().st_size == 1000

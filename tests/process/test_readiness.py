@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mcp_e2e.model.jobs import JobState, Readiness, RestartPolicy
+from mcp_e2e.model.jobs import Readiness, RestartPolicy
 from mcp_e2e.process import jobs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no keepers there yet")
@@ -37,16 +37,20 @@ async def test_a_program_makes_a_service_ready_when_it_ends_with_zero(room):
 
 async def test_each_life_has_to_become_ready_anew(room):
     """The line of the life before does not count for the next one."""
-    code = "test -e first && exec sleep 60; touch first; echo up; sleep 1; exit 1"
+    code = "if test -e first; then sleep 1; echo up; exec sleep 60; fi; touch first; echo up; sleep 1; exit 1"
     again = RestartPolicy("on-failure", backoff_first_s=0.05)
     job = await room.service("sh", "-c", code, ready=Readiness(log="^up$"), restart=again)
     await room.until(lambda: ready_at(room, job))
-    second = await room.until(lambda: (now := room.look(job)).generation == 2 and now.state is JobState.RUNNING and now)
-    assert [bool(life.ready_at) for life in second.lives] == [True, False]
+    await room.until(lambda: room.look(job).generation == 2 and ready_at(room, job))
+    first, second = room.look(job).lives
+    assert first.ready_at < second.started_at
+    assert second.ready_at - second.started_at >= 1
 
 
 async def test_looks_are_no_strays_and_do_not_hold_up_a_stop(room):
     """A probe that hangs ends with the service and is not counted as one of its processes."""
-    job = await room.service("sleep", "60", ready=Readiness(exec=("sleep", "60")))
+    probe = Readiness(exec=("sh", "-c", "touch looking; exec sleep 60"))
+    job = await room.service("sleep", "60", ready=probe)
+    await room.until((room.cwd / "looking").exists)
     ended = await jobs.stop(room.dir, job.id)
     assert (ended.exit.reason, ended.exit.strays) == ("stopped", 0)

@@ -85,6 +85,21 @@ async def test_private_is_read_only_to_a_command_and_the_project_is_not(
     assert "mounts" in (done.sandbox or {})["level"]
 
 
+async def test_the_read_only_view_cannot_be_taken_back(server: Servers, project: Path, private: Path) -> None:
+    """Not by unmounting, not by remounting, not from a namespace inside of it, not through another process."""
+    needs("mounts", private)
+    (project / "break.sh").write_text(
+        "p=$PWD/.mcp-e2e/private\numount -l $p; mount -o remount,rw,bind $p\n"
+        'unshare -Urm sh -c "umount -l $p; mount -o remount,rw,bind $p; echo x > $p/inner"\n'
+        'nsenter -t $1 -m sh -c "echo x > $p/other"; echo x > /proc/$1/root$p/proc; echo x > $p/own; true'
+    )
+    async with server() as app:
+        done = await app.execs.run(app.caller, argv=["bash", "break.sh", str(os.getpid())])
+
+    assert done.exit_code == 0, done
+    assert {path.name for path in private.iterdir()} & {"inner", "other", "proc", "own"} == set()
+
+
 async def test_a_job_reads_the_state_that_it_cannot_write(server: Servers, project: Path, private: Path) -> None:
     """The command line inside a job answers from the read-only folder, whatever it looks at, and writes no row."""
     needs("mounts", private)
