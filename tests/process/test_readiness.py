@@ -50,7 +50,7 @@ async def test_each_life_has_to_become_ready_anew(room):
 async def test_looks_are_no_strays_and_do_not_hold_up_a_stop(room):
     """A probe that hangs ends with the service and is not counted as one of its processes."""
     probe = Readiness(exec=("sh", "-c", "touch looking; exec sleep 60"))
-    job = await room.service("sleep", "60", ready=probe)
+    job = await room.service("sleep", "60", ready=probe, stop_grace_s=1)
     await room.until((room.cwd / "looking").exists)
     ended = await jobs.stop(room.dir, job.id)
-    assert (ended.exit.reason, ended.exit.strays) == ("stopped", 0)
+    assert (ended.exit.reason, ended.exit.strays, ended.exit.escalated) == ("stopped", 0, False)

@@ -1,6 +1,7 @@
 """What a command cannot do to the session, to this server and to their state, and what it still can in the project."""
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -109,11 +110,15 @@ async def test_a_job_reads_the_state_that_it_cannot_write(server: Servers, proje
     async with server() as app:
         await app.sessions.start(app.caller)
         await app.runs.plan(app.caller, tests=["green"])
-        done = await app.execs.run(app.caller, argv=["sh", "look.sh"], env={"HOME": str(project.parent)})
+        home = {"HOME": str(project.parent)}
+        done = await app.execs.run(app.caller, argv=["sh", "look.sh"], env=home)
+        seen = await app.execs.run(app.caller, command=f"{line} status", env=home)
         rows = await app._place.run(lambda con: con.execute("SELECT tool FROM ledger").fetchall())
 
     assert (done.stdout, done.stderr) == (None, None), done
-    assert [row["tool"] for row in rows] == ["start_session", "plan_run", "safe_exec"]
+    assert [row["tool"] for row in rows] == ["start_session", "plan_run", "safe_exec", "safe_exec"]
+    told = json.loads(seen.stdout or "")["data"]
+    assert (told["services"][0]["state"], len(told["also_here"])) == ("ready", 1)
 
 
 async def test_a_trial_that_could_not_be_made_is_made_again(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
