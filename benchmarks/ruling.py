@@ -32,9 +32,9 @@ from mcp_e2e.settings import Source
 from mcp_e2e.settings.discover import FILE_NAME
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import ledger
-from mcp_e2e.store.database import transact
 from mcp_e2e.store.layout import Layout
 from mcp_e2e.store.migrations import migrate
+from mcp_e2e.store.transactions import transact
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.judging import Judged, Judging
 from mcp_e2e.usecases.workplace import Workplace

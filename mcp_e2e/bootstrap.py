@@ -76,7 +76,7 @@ class App:
 
     async def settle(self) -> None:
         """Go on with what processes that are gone left open. Raises ConfigError, StoreError."""
-        await self._place.open()
+        (await self._place.open()).lease.keep()
         await self._boots.adopt_orphans()
         await self._execution.take_over()
 

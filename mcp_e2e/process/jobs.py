@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 import anyio
 import anyio.to_thread
 
-from mcp_e2e.errors import LaunchError, Unsupported
+from mcp_e2e.errors import LaunchError, StoreError, Unsupported
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity
 from mcp_e2e.process.identity import is_alive
 from mcp_e2e.process.locks import FileLock
@@ -109,21 +110,20 @@ def _launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None) -> None:
 
 def _prepare(jobs_dir: Path, spec: JobSpec) -> int:
     """The job's folder, visible only when whole and locked; answers the held lock."""
-    jobs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = jobs_dir / f".new-{spec.id}-{secrets.token_hex(4)}"
-    new.mkdir(mode=0o700)
-    (new / "spec.json").write_text(json.dumps(stored_spec(spec, time.time())), "ascii")
-    (new / "keeper.err").touch(0o600)  # where its keeper, whichever that will be, says what is wrong
     lock = FileLock(new / "lock")
-    lock.try_acquire()
     try:
+        new.mkdir(parents=True, mode=0o700)
+        (new / "spec.json").write_text(json.dumps(stored_spec(spec, time.time())), "ascii")
+        (new / "keeper.err").touch(0o600)  # where its keeper, whichever that will be, says what is wrong
+        lock.try_acquire()
         new.rename(jobs_dir / spec.id)
     except OSError as error:
         lock.release()
-        for file in new.iterdir():
-            file.unlink()
-        new.rmdir()
-        raise LaunchError(f"job {spec.id} exists already", remedy="Take a new job id.", job=spec.id) from error
+        shutil.rmtree(new, ignore_errors=True)
+        if (jobs_dir / spec.id).exists():
+            raise LaunchError(f"job {spec.id} exists already", remedy="Take a new job id.", job=spec.id) from error
+        raise StoreError(f"job {spec.id} cannot be written to {jobs_dir}: {error.strerror}") from error
     return lock.detach()
 
 

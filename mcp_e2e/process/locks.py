@@ -173,23 +173,30 @@ class LeaseInfo:
 class Lease:
     """``Lease.take(folder, {...})``: others see us in ``leases(folder)`` until ``release`` or our death."""
 
-    def __init__(self, lease_id: str, lock: FileLock) -> None:
+    def __init__(self, lease_id: str, lock: FileLock, text: str = "") -> None:
         self.id = lease_id
         self._lock = lock
+        self._text = text
 
     @classmethod
     def take(cls, folder: Path, description: Mapping[str, Any], *, lease_id: str | None = None) -> Self:
         """``lease_id``: a name of your own, else a new one. Raises LockHeld when that one is alive already."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = lease_id or f"{os.getpid()}-{secrets.token_hex(4)}"
-        lock = FileLock(_path(folder, name))
+        lock, text = FileLock(_path(folder, name)), json.dumps(dict(description))
         for _ in range(_PROBE_CLASHES):
-            if lock.try_acquire(json.dumps(dict(description))):
+            if lock.try_acquire(text):
                 if lock.current:
-                    return cls(name, lock)
+                    return cls(name, lock, text)
                 lock.release()
             time.sleep(0.001)  # a sweeper holds or has just removed the file
         raise LockHeld(f"lease {name} is held: {lock.holder() or 'another process'}")
+
+    def keep(self) -> None:
+        """Make the file anew where somebody has removed it: without it we look dead to others."""
+        if self._lock.held and not self._lock.current and self._lock.path.parent.is_dir():
+            self._lock.release()
+            self._lock.try_acquire(self._text)
 
     def release(self) -> None:
         if self._lock.held:

@@ -26,6 +26,11 @@ class Layout:
         return self.private / "state.db"
 
     @property
+    def founded(self) -> Path:
+        """There once a database was made here: without it, one that is missing has been lost."""
+        return self.private / "founded"
+
+    @property
     def jobs(self) -> Path:
         return self.private / "jobs"
 
@@ -73,6 +78,13 @@ class Layout:
         kind = _file_system(self.root)
         if kind in _SHARED:
             raise StoreError(f"the state folder {self.root} lies on {kind}: locks and SQLite's WAL are not safe there")
+
+    def note_founded(self) -> None:
+        """Raises StoreError when nothing can be written."""
+        try:
+            self.founded.touch(0o600)
+        except OSError as error:
+            raise StoreError(f"{self.founded} cannot be written: {error.strerror}") from error
 
 
 def _file_system(path: Path) -> str:

@@ -14,7 +14,7 @@ import anyio
 from mcp_e2e.contracts import Progress
 from mcp_e2e.decisions import next_step, schedule
 from mcp_e2e.decisions.breaker import bind_probe
-from mcp_e2e.errors import E2EError, SetupError, UsageError
+from mcp_e2e.errors import E2EError, StoreError, UsageError
 from mcp_e2e.model.answers import AttemptAnswer
 from mcp_e2e.model.runs import Attempt, AttemptState, Caller, Run, Verdict
 from mcp_e2e.process import jobs
@@ -54,6 +54,7 @@ class Attempts:
         Raises:
             Refused: the breaker is open.
             SetupError: the test cannot start; that is no attempt.
+            StoreError: the database was lost while it ran.
         """
         await self._place.open()
         caller = self._place.identified(caller)
@@ -135,7 +136,7 @@ class Attempts:
             now = await self._place.run(partial(attempts.standing, attempt_id=attempt.id))
             if now is None:
                 why = await self._place.run(partial(setbacks.of_attempt, attempt=attempt.id, at=self._place.now()))
-                raise why or SetupError(f"{attempt.test} could not start", remedy="Call run_test again to see why.")
+                raise why or _vanished(attempt)
             attempt = now
             waited = anyio.current_time() - begun
             if not attempt.open or waited >= wait_seconds:
@@ -235,6 +236,12 @@ def _joins(attempt: Attempt, params: Mapping[str, Any] | None) -> bool:
 
 def _same_work(attempt: Attempt, test: str | None, params: Mapping[str, Any] | None) -> bool:
     return attempt.work == json.dumps(work(test or attempt.test, params))
+
+
+def _vanished(attempt: Attempt) -> StoreError:
+    how = f"job(action='wait', id='{attempt.job}') tells how its command ends." if attempt.job else "See its outputs."
+    what = f"the database was lost while {attempt.test} ({attempt.id}) ran: its verdict cannot be stored"
+    return StoreError(what, remedy=f"Tell the user. {how}")
 
 
 def _told(attempt: Attempt) -> str:

@@ -20,6 +20,7 @@ from mcp_e2e.process.environment import service_environment
 from mcp_e2e.settings import ServiceConfig, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
+from mcp_e2e.usecases.rebuilding import restore_session
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -60,7 +61,15 @@ class Boots:
             job = self._sights.job(row)
             if (job is not None and job.live) or (wanted is not None and not await wanted()):
                 return
+            if running := await anyio.to_thread.run_sync(self._unknown, name):
+                await self._place.run(partial(restore_session, job=running))
+                return
             await self._launch(by, name, config, row, job)
+
+    def _unknown(self, name: str) -> Job | None:
+        """A job of this service that runs without a session: the database was lost while it started."""
+        found = (job for job in jobs.list_jobs(self._place.layout.jobs) if job.labels.get("service") == name)
+        return next((job for job in found if job.live), None)
 
     async def adopt_orphans(self) -> None:
         """Services whose keepers were killed get new ones, whoever started them."""
@@ -111,10 +120,11 @@ class Boots:
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
-        await jobs.launch(self._place.layout.jobs, self._job(spec, config, job_id, full, first, ready))
+        await jobs.launch(self._place.layout.jobs, self._job(by, spec, config, job_id, full, first, ready))
 
     def _job(
         self,
+        by: str,
         spec: ServiceSpec,
         config: ServiceConfig,
         job_id: str,
@@ -128,7 +138,14 @@ class Boots:
             argv=spec.argv,
             cwd=spec.cwd,
             env=env,
-            labels={"service": spec.name},
+            labels={  # all that its session is made of, should the database be lost
+                "service": spec.name,
+                "port": str(spec.port),
+                "url": spec.url,
+                "outputs": str(spec.outputs),
+                "spec_hash": spec.hash,
+                "by": by,
+            },
             stop_grace_s=spec.stop_grace_s,
             restart=spec.restart,
             first_generation=first_generation,

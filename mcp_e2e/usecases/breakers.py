@@ -61,11 +61,12 @@ class Breakers:
         }
 
     async def may_ask(self, incident: str) -> bool:
-        """Whether this incident may be cleared through the client: configured when it was counted, and not tampered."""
+        """Whether the client may clear this incident: configured when it was counted, and its record is sound."""
         breaker = await self._place.run(breakers.load)
         same = breaker.state is BreakerState.OPEN and breaker.incident == incident
         asked = machine.limits_in_force(breaker, self._place.limits()).elicitation
-        return same and asked and breakers.TAMPERED not in breaker.evidence and breaker.opened_by != machine.PERSON
+        dubious = {breakers.TAMPERED, breakers.LOST} & set(breaker.evidence)
+        return same and asked and not dubious and breaker.opened_by != machine.PERSON
 
     async def lock(self, caller: Caller, *, reason: str) -> BreakerLine:
         """Open the breaker by a person's word; it is cleared like any other incident."""

@@ -11,6 +11,7 @@ class Recent:
     """One per process; used inside transactions only, so by one thread at a time."""
 
     def __init__(self) -> None:
+        self._con: Connection | None = None
         self._rows: dict[int, PastCall] = {}  # in the order of their ids
         self._last = 0
         self._open: set[int] = set()
@@ -22,6 +23,10 @@ class Recent:
 
     def read(self, con: Connection, breaker: Breaker) -> tuple[PastCall, ...]:
         """The window that rules look at: nothing of before a person's reset."""
+        if con is not self._con:  # perhaps of another database: the one before was lost
+            self._con, self._last = con, 0
+            self._rows.clear()
+            self._open.clear()
         for row in ledger.window(con, self._last, tuple(self._open)):
             self._rows[row.id] = row
             (self._open.add if row.outcome is None else self._open.discard)(row.id)

@@ -49,12 +49,17 @@ class Watching:
             await self._place.run(lambda con: attempts.note_progress(con, self._attempt.id, {"message": shown}))
 
     async def cancelled(self) -> bool:
-        now = await self._place.run(lambda con: attempts.get(con, self._attempt.id))
-        return now is None or now.cancelled_by is not None
+        """Whether somebody asked for its end. Work whose row was lost with the database is left to run to its own."""
+        now = await self._now()
+        return now is not None and now.cancelled_by is not None
 
     async def wanted(self) -> bool:
-        return not await self.cancelled()
+        now = await self._now()
+        return now is not None and now.cancelled_by is None
 
     async def withdraw_if_cancelled(self) -> None:
-        if await self.cancelled():
+        if not await self.wanted():
             raise Withdrawn("ended before it ran")
+
+    async def _now(self) -> Attempt | None:
+        return await self._place.run(lambda con: attempts.get(con, self._attempt.id))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Literal, TypeVar
@@ -23,8 +24,10 @@ from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.database import Database, open_database
 from mcp_e2e.store.layout import Layout
+from mcp_e2e.store.opening import Founding
 from mcp_e2e.usecases.incidents import Uncleared, in_force, keep
 from mcp_e2e.usecases.masking import blanked, redactor_of
+from mcp_e2e.usecases.rebuilding import alone, rebuild
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -108,7 +111,8 @@ class Workplace:
                     self._opened = await self._look_in(layout)
                     return self._opened
                 layout.create()
-                database = await self._stack.enter_async_context(open_database(layout.database))
+                database = await self._database(layout)
+                layout.note_founded()
                 lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
                 self._stack.callback(lease.release)
                 uncleared = Uncleared(layout.incidents)
@@ -117,11 +121,19 @@ class Workplace:
                 self._keep(breaker)
             return self._opened
 
+    async def _database(self, layout: Layout) -> Database:
+        def first(con: Connection) -> None:
+            rebuild(con, layout, self.masked, self.limits())
+
+        founding = Founding(partial(alone, layout), first)
+        opened = open_database(layout.database, founding, reads_only=self.reads_only)
+        return await self._stack.enter_async_context(opened)
+
     async def _look_in(self, layout: Layout) -> Opened:
         """As ``open``, but nothing is made, taken or written."""
         if not layout.database.exists():
             raise StoreError(f"there is no state in {layout.root} to look at", remedy="Nothing has run here yet.")
-        database = await self._stack.enter_async_context(open_database(layout.database, reads_only=True))
+        database = await self._database(layout)
         nobody = Lease("", FileLock(layout.leases / "nobody.lease"))
         return Opened(layout, database, nobody, Uncleared(layout.incidents))
 

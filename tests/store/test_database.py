@@ -10,17 +10,17 @@ import pytest
 
 from mcp_e2e.errors import StoreError
 from mcp_e2e.store import migrations
-from mcp_e2e.store.database import open_database
+from tests.store.founding import opened
 
 OPEN_AND_ADD = """
 import sys
 from pathlib import Path
 import anyio
 from mcp_e2e.store import events
-from mcp_e2e.store.database import open_database
+from tests.store.founding import opened
 
 async def main(path, count):
-    async with open_database(Path(path)) as database:
+    async with opened(Path(path)) as database:
         for n in range(count):
             await database.run(lambda con: events.record(con, "test", 0.0, n=n))
 
@@ -50,7 +50,7 @@ async def test_many_connections_open_a_new_file_at_the_same_moment(tmp_path: Pat
     """Switching to WAL does not wait for the others by itself; the room does."""
 
     async def open_one(path: Path) -> None:
-        async with open_database(path) as database:
+        async with opened(path) as database:
             await database.run(lambda con: con.execute("SELECT 1").fetchone())
 
     for n in range(15):
@@ -67,7 +67,7 @@ async def test_a_cancelled_caller_leaves_a_transaction_whole(tmp_path: Path) -> 
         for at in (1.0, 2.0):
             con.execute("INSERT INTO events (at, kind, body) VALUES (?, 'pair', '{}')", (at,))
 
-    async with open_database(path) as database:
+    async with opened(path) as database:
         for delay in (0.0, 0.0001, 0.001):
             for _ in range(20):
                 with anyio.move_on_after(delay):
@@ -86,7 +86,7 @@ async def test_many_tasks_share_one_connection(tmp_path: Path) -> None:
         (value,) = con.execute("SELECT coalesce(max(means), 0) FROM worlds").fetchone()
         con.execute("INSERT OR REPLACE INTO worlds VALUES ('count', ?)", (int(value) + 1,))
 
-    async with open_database(tmp_path / "state.db") as database, anyio.create_task_group() as tasks:
+    async with opened(tmp_path / "state.db") as database, anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(database.run, increment)
 
@@ -102,7 +102,7 @@ async def test_work_that_raises_changes_nothing(tmp_path: Path) -> None:
         con.execute("INSERT INTO events (at, kind, body) VALUES (1, 'half', '{}')")
         raise LookupError("half way")
 
-    async with open_database(tmp_path / "state.db") as database:
+    async with opened(tmp_path / "state.db") as database:
         with pytest.raises(LookupError, match="half way"):
             await database.run(half)
 
@@ -141,20 +141,8 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     con.close()
 
     with pytest.raises(StoreError, match="newer version"):
-        async with open_database(path):
+        async with opened(path):
             pass
-
-
-async def test_a_damaged_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    """Not a traceback out of SQLite."""
-    path = tmp_path / "state.db"
-    path.write_bytes(b"this is no database" * 100)
-
-    with pytest.raises(StoreError, match="cannot be used") as caught:
-        async with open_database(path):
-            pass
-
-    assert "aside" in caught.value.advice
 
 
 def schema(con: sqlite3.Connection) -> list[tuple[str, ...]]:

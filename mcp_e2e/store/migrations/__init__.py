@@ -4,7 +4,7 @@ The caller holds the write lock before it looks (``BEGIN IMMEDIATE``), so any nu
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 
 from mcp_e2e.errors import StoreError
@@ -16,8 +16,8 @@ def scripts() -> list[str]:
     return [entry.read_text("utf-8") for entry in sorted(files, key=lambda entry: entry.name)]
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date inside the caller's transaction.
+def migrate(connection: sqlite3.Connection, first: Callable[[sqlite3.Connection], None] = lambda _: None) -> None:
+    """Bring the schema up to date inside the caller's transaction; ``first`` fills a database that is new.
 
     Raises:
         StoreError: the database is newer than this program.
@@ -33,6 +33,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         for statement in statements(script):
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {len(known)}")
+    if not done:
+        first(connection)
 
 
 def statements(script: str) -> Iterator[str]:

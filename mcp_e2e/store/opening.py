@@ -1,0 +1,180 @@
+"""Opening the database's file: sound, made anew where it is gone or damaged, and never two different ones in use.
+
+A damaged file is neither repaired nor deleted: with its journals it is set aside in a folder of its own beside it.
+Whoever still has the old file open notices before and after each of its transactions (``File.stay``).
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosqlite
+import anyio
+import anyio.to_thread
+
+from mcp_e2e.errors import StoreError
+from mcp_e2e.store.migrations import migrate
+from mcp_e2e.store.transactions import BUSY_S, DAMAGE, Moved, explained, is_damage, transact
+
+WAL_RETRY_S = 0.02
+_PARTS = ("", "-wal", "-shm")  # the file itself first: nobody takes up journals without it
+_SMALLEST = 512  # bytes of a database that is one: in less there is not even its first page
+
+
+@dataclass(frozen=True)
+class Founding:
+    """How a database is made: ``alone`` lets one process at a time do it, ``first`` writes the first rows."""
+
+    alone: Callable[[], AbstractAsyncContextManager[None]]
+    first: Callable[[sqlite3.Connection], None]
+
+
+@dataclass(frozen=True)
+class File:
+    """One open file, and what tells it from another at the same path. None of ours ever shrinks."""
+
+    path: Path
+    connection: aiosqlite.Connection
+    mark: tuple[int, int]
+    size: int
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        return self.connection._conn  # noqa: SLF001
+
+    def stay(self) -> None:
+        """Raises Moved when the path does not lead to this file any more, or it was cut off."""
+        mark, size = _seen(self.path)
+        if mark != self.mark or size < self.size:
+            raise Moved("another file lies in its place, again and again")
+
+
+async def open_file(path: Path, founding: Founding, *, reads_only: bool = False) -> File:
+    """The sound database at ``path``, its schema up to date; ``reads_only``: as it is, and never made.
+
+    Raises:
+        StoreError: it cannot be opened or made, or was written by a newer mcp_e2e.
+    """
+    try:
+        if reads_only:
+            return await _connected(path, "ro")
+        with contextlib.suppress(Moved):
+            if found := await _sound(path, "rw", founding):
+                return found
+        async with founding.alone():
+            if found := await _sound(path, "rw", founding):
+                return found  # somebody else was quicker
+            await anyio.to_thread.run_sync(_set_aside, path)
+            if made := await _sound(path, "rwc", founding):
+                return made
+    except sqlite3.Error as error:
+        raise explained(error, path) from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be set aside or made: {error.strerror}") from error
+    raise StoreError(
+        f"{path} is damaged as soon as it is made", remedy="Look after the disk, or set another state_dir."
+    )
+
+
+async def _sound(path: Path, mode: str, founding: Founding) -> File | None:
+    """None when the file is missing, empty or damaged."""
+    if mode == "rw" and _seen(path)[1] < _SMALLEST:
+        return None
+    file = await _connected(path, mode)
+    try:
+        await _prepare(file.connection)
+        await file.connection._execute(_verify, file, founding)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    except BaseException as error:
+        with anyio.CancelScope(shield=True):
+            await file.connection.close()
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            return None
+        raise
+    return file
+
+
+def _verify(file: File, founding: Founding) -> None:
+    """A new database gets its tables and its first rows in one transaction: nobody sees it without them."""
+    told = file.raw.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if told != "ok":
+        damage = sqlite3.DatabaseError(told)
+        damage.sqlite_errorname = DAMAGE[0]
+        raise damage
+    transact(file.raw, lambda con: migrate(con, founding.first), check=file.stay)
+
+
+async def _connected(path: Path, mode: str) -> File:
+    mark, size = _seen(path)  # before: whatever is put there meanwhile is seen to be another file
+    try:
+        where = f"{path.as_uri()}?mode={mode}"
+        connection = await aiosqlite.connect(where, uri=True, isolation_level=None, timeout=BUSY_S)
+    except sqlite3.OperationalError:
+        if mode == "rw" and not path.exists():
+            raise Moved("it is taken away again and again") from None
+        raise
+    connection.row_factory = sqlite3.Row
+    return File(path, connection, mark if mode != "rwc" else _seen(path)[0], size)
+
+
+def _seen(path: Path) -> tuple[tuple[int, int], int]:
+    """What tells the file from others, and its size; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0), 0
+    return (found.st_dev, found.st_ino), found.st_size
+
+
+def _set_aside(path: Path) -> None:
+    """Move what is left of the database, while no other process is in the middle of a transaction on it."""
+    left = [part for part in (path.with_name(path.name + end) for end in _PARTS) if part.exists()]
+    if not left:
+        return
+    folder = path.with_name(f"damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**6:06}")
+    folder.mkdir(mode=0o700)
+    with _no_writer(path):
+        for part in left:
+            os.replace(part, folder / part.name)  # noqa: PTH105  over an existing file on every system
+
+
+@contextlib.contextmanager
+def _no_writer(path: Path) -> Iterator[None]:
+    """Who writes has ended before, and who wants to write finds the file gone. One too damaged for it has no writer."""
+    if _seen(path)[1] < _SMALLEST:
+        yield
+        return
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
+    try:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+        yield
+    finally:
+        connection.close()
+
+
+async def _prepare(connection: aiosqlite.Connection) -> None:
+    await connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+    await _into_wal(connection)
+    await connection.execute("PRAGMA synchronous = NORMAL")
+    await connection.execute("PRAGMA foreign_keys = ON")
+
+
+async def _into_wal(connection: aiosqlite.Connection) -> None:
+    """Several processes may open a new file at once, and for this one step SQLite does not wait by itself."""
+    give_up = anyio.current_time() + BUSY_S
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or anyio.current_time() > give_up:
+                raise
+            await anyio.sleep(WAL_RETRY_S)
