@@ -36,21 +36,19 @@ class Founding:
 
 @dataclass(frozen=True)
 class File:
-    """One open file, and what tells it from another at the same path. None of ours ever shrinks."""
+    """One open file, and what tells it from another at the same path."""
 
     path: Path
     connection: aiosqlite.Connection
     mark: tuple[int, int]
-    size: int
 
     @property
     def raw(self) -> sqlite3.Connection:
         return self.connection._conn  # noqa: SLF001
 
     def stay(self) -> None:
-        """Raises Moved when the path does not lead to this file any more, or it was cut off."""
-        mark, size = _seen(self.path)
-        if mark != self.mark or size < self.size:
+        """Raises Moved when the path does not lead to this file any more."""
+        if _seen(self.path)[0] != self.mark:
             raise Moved("another file lies in its place, again and again")
 
 
@@ -109,7 +107,7 @@ def _verify(file: File, founding: Founding) -> None:
 
 
 async def _connected(path: Path, mode: str) -> File:
-    mark, size = _seen(path)  # before: whatever is put there meanwhile is seen to be another file
+    mark, _ = _seen(path)  # before: whatever is put there meanwhile is seen to be another file
     try:
         where = f"{path.as_uri()}?mode={mode}"
         connection = await aiosqlite.connect(where, uri=True, isolation_level=None, timeout=BUSY_S)
@@ -118,7 +116,7 @@ async def _connected(path: Path, mode: str) -> File:
             raise Moved("it is taken away again and again") from None
         raise
     connection.row_factory = sqlite3.Row
-    return File(path, connection, mark if mode != "rwc" else _seen(path)[0], size)
+    return File(path, connection, mark if mode != "rwc" else _seen(path)[0])
 
 
 def _seen(path: Path) -> tuple[tuple[int, int], int]:

@@ -14,6 +14,8 @@ import pytest
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.errors import Refused, StoreError
+from mcp_e2e.executors.commands import LOOK_S
+from mcp_e2e.process.locks import FileLock
 from mcp_e2e.store import breaker as breakers
 from tests.usecases.conftest import Servers
 
@@ -180,6 +182,18 @@ async def test_fault_34_forty_kills_inside_a_transaction(tmp_path: Path) -> None
     assert count % 2 == 0
 
 
+def spoil_a_table(path: Path) -> None:
+    """The schema stays readable: only whoever reads the whole file, or the table, finds out."""
+    written_back(path)
+    connection = sqlite3.connect(path)
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'ledger'").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+
+
 def delete(path: Path) -> None:
     path.unlink()
 
@@ -201,7 +215,7 @@ def overwrite(path: Path) -> None:
     path.write_bytes(b"this is no database" * 1000)
 
 
-@pytest.mark.parametrize("harm", [spoil, delete, replace, empty, overwrite])
+@pytest.mark.parametrize("harm", [spoil, spoil_a_table, delete, replace, empty, overwrite])
 async def test_fault_35_the_database_is_harmed_under_a_server(
     server: Servers, project: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -210,6 +224,7 @@ async def test_fault_35_the_database_is_harmed_under_a_server(
         session = await app.sessions.start(app.caller)
         await app.execs.run(app.caller, command="echo kept")
         await other.status.show(other.caller)
+        ((last,),) = rows(project, "SELECT max(id) FROM ledger")
         harm(project / STATE)
         for each in (app, other):
             with pytest.raises(Refused):
@@ -218,6 +233,7 @@ async def test_fault_35_the_database_is_harmed_under_a_server(
         await app.breaker.reset(app.caller, actor={})
         again = await other.sessions.start(other.caller)
         assert (again.pid, again.url, again.generation) == (session.pid, session.url, session.generation)
+        assert rows(project, f"SELECT count(*) FROM ledger WHERE id <= {last}") == [(0,)]
         titles = [line.title for line in (await app.execs.job(app.caller)).jobs]
         assert any("echo kept" in title for title in titles)
     assert rows(project, "PRAGMA integrity_check") == [("ok",)]
@@ -239,6 +255,8 @@ async def test_fault_35_under_a_running_test(server: Servers, project: Path) -> 
             tasks.start_soon(wait_for_it)
             await anyio.wait_all_tasks_blocked()
             (project / STATE).unlink()
+        looked = await app.execs.job(app.caller, action="wait", id=str(job), wait_seconds=2 * LOOK_S)
+        assert looked.state == "running"
         (project / "go").touch()
         ended = await app.execs.job(app.caller, action="wait", id=str(job), wait_seconds=20)
         assert (ended.exit_code, ended.output) == (0, "gone\n")
@@ -258,6 +276,21 @@ async def test_fault_35_eight_processes_find_it_damaged(server: Servers, project
     assert len({each["data"]["incident"] for each in told}) == 1
     assert len(list((project / STATE).parent.glob("damaged-*"))) == 1
     assert rows(project, "SELECT count(*) FROM events WHERE kind = 'database.rebuilt'") == [(1,)]
+
+
+async def test_only_one_process_makes_a_database(server: Servers, project: Path) -> None:
+    """The others wait for it."""
+    async with server() as app:
+        await app.breaker.show()
+    lock = FileLock(project / ".mcp-e2e/private/locks/database.lock")
+    (project / STATE).unlink()
+    assert lock.try_acquire()
+    async with server() as app:
+        with anyio.move_on_after(0.5) as waiting:
+            await app.breaker.show()
+        assert (waiting.cancelled_caught, (project / STATE).exists()) == (True, False)
+        lock.release()
+        assert (await app.breaker.show()).state == "open"
 
 
 @needs_mounts

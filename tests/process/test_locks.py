@@ -100,6 +100,15 @@ def test_a_lease_shows_who_is_alive_until_the_process_dies(tmp_path, holder):
     assert leases(tmp_path) == []
 
 
+def test_a_removed_lease_is_made_anew(tmp_path):
+    """Its owner lives, and looked dead to the others for a moment."""
+    with Lease.take(tmp_path, {"client": "cursor"}) as lease:
+        (tmp_path / f"{lease.id}.lease").unlink()
+        assert not is_alive(tmp_path, lease.id)
+        lease.keep()
+        assert [(each.alive, each.description) for each in leases(tmp_path)] == [(True, {"client": "cursor"})]
+
+
 def test_probing_readers_never_cost_an_owner_its_lock(tmp_path):
     """Whoever asks in a loop whether it is held does not make it look held."""
     code = (

@@ -145,6 +145,42 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
             pass
 
 
+def add(con: sqlite3.Connection) -> None:
+    con.execute("INSERT INTO events (at, kind, body) VALUES (1, 'one', '{}')")
+
+
+async def test_nothing_is_read_from_a_lost_file(tmp_path: Path) -> None:
+    """Work begins on the database that is in force."""
+
+    def refuse_a_second(con: sqlite3.Connection) -> None:
+        if con.execute("SELECT 1 FROM events").fetchone():
+            raise LookupError("there is one already")
+        add(con)
+
+    async with opened(tmp_path / "state.db") as database:
+        await database.run(refuse_a_second)
+        (tmp_path / "state.db").unlink()
+        await database.run(refuse_a_second)
+
+    assert count(tmp_path / "state.db") == 1
+
+
+async def test_what_was_written_to_a_lost_file_is_written_again(tmp_path: Path) -> None:
+    """Once: a file that went away under a transaction is nobody's any more."""
+    path = tmp_path / "state.db"
+    harms = [path.unlink]
+
+    def write(con: sqlite3.Connection) -> None:
+        add(con)
+        while harms:
+            harms.pop()()
+
+    async with opened(path) as database:
+        await database.run(write)
+
+    assert count(path) == 1
+
+
 def schema(con: sqlite3.Connection) -> list[tuple[str, ...]]:
     return con.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
 

@@ -9,6 +9,8 @@ import pytest
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.errors import Contradiction, E2EError, Refused, SetupError, UsageError
+from mcp_e2e.model.calls import Breaker
+from mcp_e2e.usecases.recent import Recent
 from tests.usecases.conftest import Servers
 from tests.usecases.test_survival import kill_group, victim, write_test
 
@@ -24,6 +26,16 @@ async def ledger(app: App, tool: str) -> list[dict[str, Any]]:
         lambda con: con.execute("SELECT * FROM ledger WHERE tool = ? ORDER BY id", (tool,)).fetchall()
     )
     return [dict(row) for row in rows]
+
+
+async def test_calls_of_a_lost_database_are_forgotten(server: Servers, project: Path) -> None:
+    """What a process remembers of the latest calls is of the database that it asks."""
+    recent = Recent()
+    async with server() as app:
+        await app.execs.run(app.caller, command="true")
+        assert len(await app._place.run(lambda con: recent.read(con, Breaker()))) == 1
+        (project / ".mcp-e2e/private/state.db").unlink()
+        assert await app._place.run(lambda con: recent.read(con, Breaker())) == ()
 
 
 async def test_a_watching_guard_refuses_nothing_but_the_open_breaker(server: Servers, project: Path) -> None:

@@ -42,6 +42,16 @@ async def test_racing_starts_make_one_process(server: Servers) -> None:
     assert len(seen) == 1
 
 
+async def test_a_service_that_runs_without_its_row_is_joined(server: Servers) -> None:
+    """The database was lost while it started: it is not started a second time."""
+    async with server() as app:
+        started = await app.sessions.start(app.caller)
+        await app._place.run(lambda con: con.execute("DELETE FROM sessions"))
+        again = await app.sessions.start(app.caller)
+
+    assert (again.pid, again.generation, again.url) == (started.pid, 1, started.url)
+
+
 async def test_stop_ends_the_process_and_the_next_start_counts_on(server: Servers) -> None:
     """Generations go on counting, so results before and after are never mixed."""
     async with server() as app:
