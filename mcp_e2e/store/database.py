@@ -17,7 +17,7 @@ from typing import TypeVar
 import anyio
 
 from mcp_e2e.store.opening import File, Founding, open_file
-from mcp_e2e.store.transactions import Moved, explained, is_damage, transact
+from mcp_e2e.store.transactions import explained, may_pass, transact
 
 T = TypeVar("T")
 
@@ -41,12 +41,12 @@ class Database:
         Raises:
             StoreError: the database is locked, full, read-only or damaged beyond repair.
         """
-        for last in (False, False, True):
+        for last in (False, False, False, False, True):
             file = self._file
             try:
                 return await self._transacted(file, work)
             except sqlite3.Error as error:
-                if last or not (isinstance(error, Moved) or is_damage(error)):
+                if last or not (may_pass(error) or file.moved):
                     raise explained(error, self.path) from error
             await self._renew(file)
         raise AssertionError("the last try returns or raises")
@@ -64,7 +64,7 @@ class Database:
         with anyio.CancelScope(shield=True):
             async with self._renewing:
                 if self._file is lost:
-                    self._file = await open_file(self.path, self._founding, reads_only=self._reads_only)
+                    self._file = await open_file(self.path, self._founding, lost, reads_only=self._reads_only)
                     await lost.connection.close()
 
     async def close(self) -> None:

@@ -8,9 +8,9 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiosqlite
@@ -23,6 +23,7 @@ from mcp_e2e.store.transactions import BUSY_S, DAMAGE, Moved, explained, is_dama
 
 WAL_RETRY_S = 0.02
 _PARTS = ("", "-wal", "-shm")  # the file itself first: nobody takes up journals without it
+_NOTHING = (0, 0)
 _SMALLEST = 512  # bytes of a database that is one: in less there is not even its first page
 
 
@@ -36,24 +37,36 @@ class Founding:
 
 @dataclass(frozen=True)
 class File:
-    """One open file, and what tells it from another at the same path."""
+    """One open file, and what tells it and its index (``-shm``) from others at the same paths."""
 
     path: Path
     connection: aiosqlite.Connection
     mark: tuple[int, int]
+    index: tuple[int, int] = (0, 0)
 
     @property
     def raw(self) -> sqlite3.Connection:
         return self.connection._conn  # noqa: SLF001
 
     def stay(self) -> None:
-        """Raises Moved when the path does not lead to this file any more."""
-        if _seen(self.path)[0] != self.mark:
+        """Raises Moved when the paths do not lead to this file and its index any more."""
+        if self.moved or self.index not in (_NOTHING, _seen(_index(self.path))[0]):
             raise Moved("another file lies in its place, again and again")
 
+    @property
+    def moved(self) -> bool:
+        return _seen(self.path)[0] != self.mark
 
-async def open_file(path: Path, founding: Founding, *, reads_only: bool = False) -> File:
+    @property
+    def left_behind(self) -> bool:
+        """Whether another file lies here with our journals beside it: they are not its own, and must not be read."""
+        return self.moved and self.index == _seen(_index(self.path))[0] != _NOTHING
+
+
+async def open_file(path: Path, founding: Founding, lost: File | None = None, *, reads_only: bool = False) -> File:
     """The sound database at ``path``, its schema up to date; ``reads_only``: as it is, and never made.
+
+    ``lost``: what we had open there until now.
 
     Raises:
         StoreError: it cannot be opened or made, or was written by a newer mcp_e2e.
@@ -62,12 +75,14 @@ async def open_file(path: Path, founding: Founding, *, reads_only: bool = False)
         if reads_only:
             return await _connected(path, "ro")
         with contextlib.suppress(Moved):
-            if found := await _sound(path, "rw", founding):
+            if not (lost and lost.left_behind) and (found := await _sound(path, "rw", founding)):
                 return found
         async with founding.alone():
+            if lost and lost.left_behind:
+                _set_aside(path, _PARTS[1:])
             if found := await _sound(path, "rw", founding):
                 return found  # somebody else was quicker
-            await anyio.to_thread.run_sync(_set_aside, path)
+            await anyio.to_thread.run_sync(_set_all_aside, path)
             if made := await _sound(path, "rwc", founding):
                 return made
     except sqlite3.Error as error:
@@ -90,10 +105,14 @@ async def _sound(path: Path, mode: str, founding: Founding) -> File | None:
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             await file.connection.close()
-        if isinstance(error, sqlite3.Error) and is_damage(error):
+        if not isinstance(error, sqlite3.Error) or isinstance(error, Moved):
+            raise
+        if is_damage(error):
             return None
+        if mode == "rw" and file.moved:  # under our hands: whatever went wrong, went wrong by that
+            raise Moved(str(error)) from error
         raise
-    return file
+    return replace(file, index=_seen(_index(path))[0])
 
 
 def _verify(file: File, founding: Founding) -> None:
@@ -124,20 +143,27 @@ def _seen(path: Path) -> tuple[tuple[int, int], int]:
     try:
         found = path.stat()
     except OSError:
-        return (0, 0), 0
+        return _NOTHING, 0
     return (found.st_dev, found.st_ino), found.st_size
 
 
-def _set_aside(path: Path) -> None:
-    """Move what is left of the database, while no other process is in the middle of a transaction on it."""
-    left = [part for part in (path.with_name(path.name + end) for end in _PARTS) if part.exists()]
-    if not left:
-        return
-    folder = path.with_name(f"damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**6:06}")
-    folder.mkdir(mode=0o700)
-    with _no_writer(path):
+def _index(path: Path) -> Path:
+    return path.with_name(path.name + "-shm")
+
+
+def _set_aside(path: Path, parts: Sequence[str]) -> None:
+    left = [part for part in (path.with_name(path.name + end) for end in parts) if part.exists()]
+    if left:
+        folder = path.with_name(f"damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**6:06}")
+        folder.mkdir(mode=0o700)
         for part in left:
             os.replace(part, folder / part.name)  # noqa: PTH105  over an existing file on every system
+
+
+def _set_all_aside(path: Path) -> None:
+    """What is left of the database, while no other process is in the middle of a transaction on it."""
+    with _no_writer(path):
+        _set_aside(path, _PARTS)
 
 
 @contextlib.contextmanager

@@ -42,6 +42,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return _name(error).startswith(DAMAGE)
 
 
+def may_pass(error: sqlite3.Error) -> bool:
+    """Whether the same work may succeed on the file opened anew."""
+    return isinstance(error, Moved) or is_damage(error) or _name(error).startswith("SQLITE_IOERR")
+
+
 def explained(error: sqlite3.Error, path: Path) -> StoreError:
     name = _name(error)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

@@ -81,7 +81,7 @@ def spoil(path: Path) -> None:
 @needs_mounts
 async def test_fault_32_full_disk(server: Servers, project: Path) -> None:
     """A command that runs while the disk fills ends and keeps its record; calls say so; with space all goes on."""
-    async with mounted(project / ".mcp-e2e", "-t", "tmpfs", "-o", "size=2m", "tmpfs"), server() as app:
+    async with mounted(project / ".mcp-e2e", "-t", "tmpfs", "-o", "size=16m", "tmpfs"), server() as app:
         begun = await app.attempts.run(app.caller, test="slow", wait_seconds=0.5)
         assert begun.state == "running"
         hog = fill(project / ".mcp-e2e")
@@ -98,7 +98,7 @@ async def test_fault_32_full_disk(server: Servers, project: Path) -> None:
 @needs_mounts
 async def test_fault_32_full_disk_and_an_open_breaker(server: Servers, project: Path) -> None:
     """No server takes a breaker for closed because it cannot write."""
-    async with mounted(project / ".mcp-e2e", "-t", "tmpfs", "-o", "size=2m", "tmpfs"):
+    async with mounted(project / ".mcp-e2e", "-t", "tmpfs", "-o", "size=16m", "tmpfs"):
         async with server(stops=False) as app:
             await app.breaker.lock(app.caller, reason="test")
             fill(project / ".mcp-e2e")
@@ -239,6 +239,24 @@ async def test_fault_35_the_database_is_harmed_under_a_server(
     assert rows(project, "PRAGMA integrity_check") == [("ok",)]
     aside = list((project / STATE).parent.glob("damaged-*/state.db"))
     assert len(aside) == (0 if harm is delete else 1)
+
+
+async def test_fault_35_a_copy_is_put_in_its_place(server: Servers, project: Path) -> None:
+    """Servers go on with it, and with no journal of the file before: that one is not its own."""
+    path = project / STATE
+    async with server() as app, server(client="cursor", stops=False) as other:
+        for each in (app, other):
+            await each.execs.run(each.caller, command="true")
+        written_back(path)
+        copy = path.with_name("copy")
+        copy.write_bytes(path.read_bytes())
+        await app.execs.run(app.caller, command="echo of no copy")
+        copy.rename(path)
+        for each in (app, other):
+            assert (await each.execs.run(each.caller, command="true")).exit_code == 0
+        assert rows(project, "SELECT count(*) FROM ledger") == [(4,)]
+    assert [each.name for each in path.parent.glob("damaged-*/*.db-shm")] == ["state.db-shm"]
+    assert list(path.parent.glob("damaged-*/*.db")) == []
 
 
 async def test_fault_35_under_a_running_test(server: Servers, project: Path) -> None:
