@@ -1,4 +1,4 @@
-"""Faults happen to a bare job (``room``) or to a project with servers on it (``project``, ``server``)."""
+"""One test per fault of the table: the rooms of jobs and of servers are those of the other tests."""
 
 from tests.process.conftest import room
 from tests.usecases.conftest import project, server
