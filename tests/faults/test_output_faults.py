@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mcp_e2e.model.answers import JobAnswer
 from mcp_e2e.model.jobs import JobState, RestartPolicy
 from mcp_e2e.process import jobs, output
 from mcp_e2e.process.identity import send_signal
@@ -100,20 +101,21 @@ async def test_fault_29_a_secret_across_slices_is_in_no_answer(server: Servers, 
     """By cursor, by pattern, as a resource; also of a variable that every command is allowed to see."""
     config = (project / "mcp-e2e.toml").read_text()
     (project / "mcp-e2e.toml").write_text(f'{config}\n[exec]\nenv_allow = ["PATH", "DEPLOY_TOKEN"]\n')
-    script = f"printf 'x%.0s' $(seq 6130); echo \" $DEPLOY_TOKEN {TOKEN} fin\""
+    script = f"fill() {{ printf '%0*d' $1 0; }}; fill 6130; printf ' %s ' $DEPLOY_TOKEN; fill 6117; echo ' {TOKEN} fin'"
     async with server(DEPLOY_TOKEN=SECRET, stops=False) as app:
         answer = await app.execs.run(app.caller, command=script)
-        first = await app.execs.job(app.caller, action="output", id=answer.job, offset=0)
-        second = await app.execs.job(app.caller, action="output", id=answer.job, offset=first.next_offset)
-        found = await app.execs.job(app.caller, action="output", id=answer.job, grep="fin|correct")
-        guessed = await app.execs.job(app.caller, action="output", id=answer.job, grep=SECRET[:8])
-        assert guessed.lines == []
-        assert (first.offset, first.next_offset, second.offset) == (0, 6144, 6144)
-        assert first.output == "x" * 6130 + " ***"
-        assert second.output == "*** *** fin\n"
-        assert [line[-13:] for line in found.lines or []] == ["x *** *** fin"]
-        assert (await app.views.job_log(answer.job)).endswith("x *** *** fin\n")
-        assert SECRET[:6] not in str(answer) + (await app.views.job_log(answer.job))
+
+        async def look(**how: object) -> JobAnswer:
+            return await app.execs.job(app.caller, action="output", id=answer.job, **how)  # type: ignore[arg-type]
+
+        slices = [await look(offset=at) for at in (0, 6144, 12_288)]
+        assert [one.output for one in slices] == ["0" * 6130 + " ***", f"*** {'0' * 6117} ***", "*** fin\n"]
+        assert [one.next_offset for one in slices[:2]] == [6144, 12_288]
+        assert (await look(grep="fin|correct")).lines == ["12288: *** fin"]
+        assert (await look(grep=SECRET[:8])).lines == (await look(grep=TOKEN[:8])).lines == []
+        assert (await app.views.job_log(answer.job)).endswith("0 *** fin\n")
+        told = str(answer) + (await app.views.job_log(answer.job))
+        assert {SECRET[:6] in told, SECRET[-6:] in told, TOKEN[:8] in told, TOKEN[-6:] in told} == {False}
         assert app._place.masked(SECRET) == app._place.masked("hunter22", {"PASSWORD": "hunter22"}) == "***"
 
 

@@ -70,18 +70,6 @@ async def test_a_waiter_gets_the_lock_when_it_is_released(tmp_path):
     second.release()
 
 
-def test_children_do_not_inherit_a_lock(tmp_path):
-    """A subprocess that lives on must not keep its starter's lock."""
-    with FileLock(tmp_path / "lock") as lock:
-        lock.try_acquire()
-        child = subprocess.Popen(["sleep", "60"])
-    try:
-        assert not FileLock.is_held(lock.path)
-    finally:
-        child.kill()
-        child.wait()
-
-
 def test_a_lease_shows_who_is_alive_until_the_process_dies(tmp_path, holder):
     """A dead lease is listed once as dead and then swept."""
     other = holder("lease", tmp_path)

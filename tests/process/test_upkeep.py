@@ -1,14 +1,7 @@
 """What a keeper does for its service while nobody looks: a bounded log, and an end when nobody is left."""
 
-import sys
-
-import pytest
-
 from mcp_e2e.process.keeping import upkeep
 from mcp_e2e.process.locks import Lease
-
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs holes in files")
-MIB = 1 << 20
 
 
 async def test_a_service_that_nobody_uses_ends_by_itself(room):
