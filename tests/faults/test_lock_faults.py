@@ -80,11 +80,14 @@ async def test_fault_37_waiting_for_a_held_lock_ends_and_names_its_holder(
     lock = project / ".mcp-e2e/private/locks/session-api.lock"
     async with server() as app:
         await app.status.show(app.caller)
-        with subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE, text=True) as holder:
+        holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE, text=True)
+        try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
             with anyio.fail_after(20), pytest.raises(LockHeld, match=r"cursor \(pid 7\)") as caught:
                 await app.sessions.start(app.caller)
+        finally:
             holder.kill()
+            holder.communicate()
         assert caught.value.facts == {"holder": "cursor (pid 7)"}
         assert (await app.sessions.start(app.caller)).state == "ready"

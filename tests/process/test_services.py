@@ -5,7 +5,6 @@ import signal
 import sys
 from pathlib import Path
 
-import anyio
 import pytest
 
 from mcp_e2e.model.jobs import JobState, RestartPolicy
@@ -15,7 +14,6 @@ from mcp_e2e.process.keeping.backoff import Backoff
 from mcp_e2e.process.keeping.capture import CappedLog
 
 QUICK = RestartPolicy("on-failure", max_restarts=3, window_s=60, backoff_first_s=0.05, backoff_max_s=0.2)
-SLOW = RestartPolicy("on-failure", backoff_first_s=30)
 UP = "echo up $$; exec sleep 60"
 
 
@@ -38,30 +36,11 @@ async def test_generations_go_on_counting_where_the_session_was(room):
     assert (await room.service("sleep", "60", first_generation=7)).generation == 7
 
 
-async def test_a_service_that_keeps_dying_ends_as_a_crash_loop(room):
-    """The restarts allowed are made, then the keeper gives up and says so."""
-    job = await room.end(await room.service("sh", "-c", "echo life; exit 9", restart=QUICK))
-    assert (job.exit.reason, job.exit.exit_code) == ("crash_loop", 9)
-    assert [life.generation for life in job.lives] == [1, 2, 3, 4]
-    assert job.log.read_text() == "life\n" * 4
-
-
 @pytest.mark.parametrize(("code", "reason"), [(0, "exited"), (126, "fatal_exit")])
 async def test_an_orderly_end_and_a_fatal_code_are_not_tried_again(room, code, reason):
     """Exit 0 is what the service wanted, a fatal code is what no restart repairs."""
     job = await room.end(await room.service("sh", "-c", f"exit {code}", restart=QUICK))
     assert (job.exit.reason, job.exit.exit_code, len(job.lives)) == (reason, code, 1)
-
-
-async def test_a_stop_during_the_backoff_wins(room):
-    """A dead service that waits for its next life is not started after somebody stopped it."""
-    job = await room.service("sh", "-c", "exit 1", restart=SLOW)
-    waiting = await room.until(lambda: (seen := room.look(job)).state is JobState.BACKOFF and seen)
-    assert waiting.retry_at is not None
-    assert waiting.process is None
-    with anyio.fail_after(5):
-        ended = await jobs.stop(room.dir, job.id)
-    assert (ended.exit.reason, len(ended.lives)) == ("stopped", 1)
 
 
 async def test_a_stopped_child_is_woken_to_be_ended(room):

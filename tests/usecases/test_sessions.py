@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import anyio
 import pytest
 
 from mcp_e2e.adapters import ADAPTERS
-from mcp_e2e.errors import ConfigError, PortTaken, SetupError, UsageError
+from mcp_e2e.errors import ConfigError, SetupError, UsageError
 from mcp_e2e.model.work import Ready
 from mcp_e2e.process import jobs
 from tests.usecases.conftest import Servers
@@ -90,18 +89,6 @@ async def test_a_slow_boot_is_starting_with_its_log_and_never_killed(server: Ser
         (project / "go").touch()
         ready = await app.sessions.start(app.caller)
         assert (ready.state, ready.pid, ready.generation) == ("ready", starting.pid, 1)
-
-
-async def test_a_stranger_on_the_port_is_named_and_left_alone(server: Servers, project: Path) -> None:
-    """No start, no kill; the remedy tells the url line to write."""
-    with socket.create_server(("127.0.0.1", 0)) as stranger:
-        port = stranger.getsockname()[1]
-        replace(project, "port = 0", f"port = {port}")
-        async with server(stops=False) as app:
-            with pytest.raises(PortTaken, match=f"port {port}.*pid {os.getpid()}") as caught:
-                await app.sessions.start(app.caller)
-
-    assert f'url = "http://127.0.0.1:{port}"' in caught.value.advice
 
 
 async def test_a_changed_configuration_is_told_and_keeps_the_old_process(server: Servers, project: Path) -> None:
