@@ -126,6 +126,7 @@ async def test_fault_47_a_stop_in_the_moment_of_a_crash_leaves_nothing(room, bac
     if backoff_s < 1:
         send_signal(job.keeper, signal.SIGSTOP)
         send_signal(job.process, signal.SIGKILL)
+        await room.until(lambda: not is_alive(job.process))
     else:
         send_signal(job.process, signal.SIGKILL)
         due = (await room.until(lambda: (seen := room.look(job)).state is JobState.BACKOFF and seen)).retry_at
