@@ -66,15 +66,6 @@ async def test_a_reader_of_stdin_ends_at_once(room):
     assert (end.exit_code, end.stdout.bytes) == (0, 0)
 
 
-async def test_a_command_has_no_terminal_and_no_file_of_ours(room):
-    """Only 0, 1 and 2 are open, in a session of its own; a password prompt has nowhere to go."""
-    code = "import os\nprint(sorted(map(int, os.listdir('/dev/fd')))[:4], os.getsid(0) == os.getpid())"
-    out = (await room.end(await room.python(code))).exit.stdout.head
-    assert out.strip() in ("[0, 1, 2, 3] True", "[0, 1, 2] True")  # 3 is the listing itself
-    end = (await room.end(await room.command("sh", "-c", ": </dev/tty"))).exit
-    assert end.exit_code != 0
-
-
 async def test_a_background_child_is_killed_and_the_result_does_not_wait_for_it(room):
     """It holds the output pipe open for a minute; the answer comes at once and counts it as a stray."""
     began = time.monotonic()
@@ -121,28 +112,6 @@ async def test_a_fork_storm_is_ended_as_a_whole(room):
     assert end.escalated or end.strays
 
 
-async def test_a_program_that_does_not_exist_is_named_and_recorded(room):
-    """The launch fails with the program and the system's reason; the record is there by then."""
-    spec = room.spec("no-such-program", "x")
-    with pytest.raises(LaunchError, match=r"no-such-program.*No such file") as caught:
-        await jobs.launch(room.dir, spec)
-    assert caught.value.facts["job"] == spec.id
-    end = jobs.look(room.dir, spec.id).exit
-    assert (end.reason, end.exit_code) == ("exec_failed", 127)
-    assert end.error == "No such file or directory: 'no-such-program'"
-
-
-@pytest.mark.parametrize("kind", ["command", "service"])
-async def test_a_missing_folder_and_a_file_that_is_no_program_fail_the_same_way(room, kind):
-    """A launch that cannot work is never retried, whatever the restart rule says."""
-    with pytest.raises(LaunchError, match=r"working directory .*gone"):
-        await room.command("true", kind=kind, cwd=room.cwd / "gone")
-    (room.cwd / "text").write_text("no program")
-    with pytest.raises(LaunchError, match="Permission denied"):
-        await room.command(str(room.cwd / "text"), kind=kind)
-    assert {job.exit.reason for job in jobs.list_jobs(room.dir)} == {"exec_failed"}
-
-
 async def test_the_environment_is_never_on_disk(room):
     """The child gets its secret; no file in the job's folder has it."""
     secret = "hunter2-geheim"
@@ -161,16 +130,6 @@ async def test_stopping_a_command_is_recorded_as_such(room):
     assert (end.state, end.exit.reason, end.exit.signal) == (JobState.EXITED, "stopped", signal.SIGINT)
     assert not is_alive(job.process)
     assert await jobs.stop(room.dir, job.id) == end
-
-
-async def test_unusual_text_in_arguments_and_folders_arrives_unchanged(room):
-    """Spaces, quotes, newlines, umlauts and bytes that are no UTF-8 are nobody's business."""
-    folder = room.cwd / "a b\n'ü"
-    folder.mkdir()
-    text = "ä \"'\n\\ " + b"\xff".decode("utf-8", "surrogateescape")
-    code = "import os, sys; print(ascii(os.path.basename(os.getcwd())), ascii(sys.argv[1]), ascii(os.environ['X']))"
-    job = await room.command(sys.executable, "-c", code, text, cwd=folder, env={"X": text})
-    assert (await room.end(job)).exit.stdout.head == f"{folder.name!a} {text!a} {text!a}\n"
 
 
 @LINUX

@@ -51,14 +51,6 @@ async def test_two_hundred_megabytes_come_back_as_head_tail_and_a_count(server: 
     assert Path(done.log).stat().st_size < 66 * (1 << 20)
 
 
-async def test_a_command_that_reads_input_gets_none(server: Servers) -> None:
-    """End of file at once, and no terminal to ask on."""
-    async with server() as app:
-        done = await app.execs.run(app.caller, command="cat; echo read; (exec 3</dev/tty) 2>/dev/null || echo no tty")
-
-    assert (done.exit_code, done.stdout) == (0, "read\nno tty\n")
-
-
 async def test_a_background_child_does_not_outlive_its_command(server: Servers) -> None:
     """The answer does not wait for it, and it is gone."""
     async with server() as app:
