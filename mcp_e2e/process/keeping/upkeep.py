@@ -11,9 +11,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import time
 
 from . import files
+from .limits import Awake
 from .quiet import TYPE_CHECKING, quietly
 
 if TYPE_CHECKING:
@@ -72,15 +72,16 @@ class Log:
 class Users:
     """Whether a server lives that could use the service: each holds the lock of its own file in ``leases``."""
 
-    def __init__(self, leases: str | None, idle_s: float | None) -> None:
-        self._leases, self._idle_s = leases, idle_s
-        self._last = time.monotonic()
+    def __init__(self, leases: str | None, idle_s: float | None, look_s: float = LOOK_S) -> None:
+        self._leases, self._idle_s, self._look_s = leases, idle_s, look_s
+        self._awake = Awake()
+        self._last = self._awake.look()
 
     def idle(self) -> bool:
-        """True once nobody has been there for ``idle_s``; time that the machine slept does not count."""
+        """Whether nobody was there for ``idle_s``, asked each ``look_s``; time asleep or frozen does not count."""
         if self._leases is None or self._idle_s is None:
             return False
-        now = time.monotonic()
+        now = self._awake.look(self._look_s)
         if self._anybody(self._leases):
             self._last = now
             return False
@@ -115,8 +116,8 @@ class Upkeep:
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self._due = 0.0 if spec["kind"] == "service" else None
         self._log = Log(spec["log_keep_bytes"])
-        self._users = Users(spec["leases"], spec["idle_stop_s"])
         self._every = LOOK_S if spec["idle_stop_s"] is None else min(LOOK_S, spec["idle_stop_s"] / 2)
+        self._users = Users(spec["leases"], spec["idle_stop_s"], self._every)
 
     def look(self, now: float) -> str | None:
         """``idle`` when the service is to be stopped for that."""
