@@ -1,6 +1,6 @@
 """One test per fault of the table: the rooms of jobs and of servers are those of the other tests."""
 
-from tests.process.conftest import room
+from tests.process.conftest import mark, room
 from tests.usecases.conftest import project, server
 
-__all__ = ["project", "room", "server"]
+__all__ = ["mark", "project", "room", "server"]

@@ -1,7 +1,9 @@
 """Real keepers in a folder of the test's own; whatever a test leaves running is ended, by identity, afterwards."""
 
+import contextlib
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 
 from mcp_e2e.model.jobs import Job, JobSpec
@@ -80,3 +83,26 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
     yield room
     for job in jobs.list_jobs(room.dir) if room.dir.exists() else []:
         await jobs.stop(room.dir, job.id)
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the keepers of this test, and no others, have in their environment."""
+    mark = f"test-{secrets.token_hex(8)}"
+    monkeypatch.setenv("LC_TELEPHONE", mark)
+    return mark
+
+
+def standing_by(mark: str) -> psutil.Process:
+    """The one keeper of this test that waits for a job."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("LC_TELEPHONE") == mark and process.cmdline()[-1] == "--spare":
+                found.append(process)
+    (one,) = found
+    return one
+
+
+def over(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

@@ -1,7 +1,5 @@
 """The keeper that stands by: it starts a job like any other, and never costs one."""
 
-import contextlib
-import secrets
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,17 +13,9 @@ from mcp_e2e.process import jobs
 from mcp_e2e.process.identity import send_signal
 from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.spare import Spare
-from tests.process.conftest import Room
+from tests.process.conftest import Room, over, standing_by
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no keepers there yet")
-
-
-@pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the keepers of this test, and no others, have in their environment."""
-    mark = f"test-{secrets.token_hex(8)}"
-    monkeypatch.setenv("LC_TELEPHONE", mark)
-    return mark
 
 
 @pytest.fixture
@@ -34,21 +24,6 @@ def spare(mark: str) -> Iterator[Spare]:
     spare.prepare()
     yield spare
     spare.close()
-
-
-def standing_by(mark: str) -> psutil.Process:
-    """The one keeper of this test that waits for a job."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("LC_TELEPHONE") == mark and process.cmdline()[-1] == "--spare":
-                found.append(process)
-    (one,) = found
-    return one
-
-
-def over(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 async def test_a_spare_runs_a_job_as_any_keeper_does(room: Room, spare: Spare) -> None:
@@ -68,15 +43,6 @@ async def test_it_is_the_spare_that_keeps_the_job_and_is_used_once(room: Room, s
     third = await jobs.launch(room.dir, room.spec("sleep", "60"), spare)
     started_by_spare = ["--spare" in psutil.Process(job.keeper.pid).cmdline() for job in (first, second, third)]
     assert started_by_spare == [True, False, True]
-
-
-async def test_a_dead_spare_costs_nothing(room: Room, spare: Spare, mark: str) -> None:
-    """Killed while it waits: the job is started the long way, once."""
-    waiting = standing_by(mark)
-    waiting.kill()
-    await room.until(lambda: over(waiting))
-    job = await room.end(await jobs.launch(room.dir, room.spec("sh", "-c", "echo ran"), spare))
-    assert (job.exit.exit_code, job.log.read_text()) == (0, "ran\n")
 
 
 async def test_it_leaves_with_its_server(room: Room, spare: Spare, mark: str) -> None:
