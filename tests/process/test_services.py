@@ -19,20 +19,6 @@ SLOW = RestartPolicy("on-failure", backoff_first_s=30)
 UP = "echo up $$; exec sleep 60"
 
 
-async def test_a_killed_service_comes_back_as_the_next_generation(room):
-    """kill -9 of its process: the keeper, which nobody asked, starts the next life and keeps account of both."""
-    job = await room.service("sh", "-c", UP, restart=QUICK)
-    first = await room.line(job)
-    send_signal(job.process, signal.SIGKILL)
-    second = await room.line(job, 1)
-    now = await room.until(lambda: (seen := room.look(job)).state is JobState.RUNNING and seen)
-    assert now.generation == job.generation + 1 == 2
-    assert now.process != job.process
-    assert [life.signal for life in now.lives] == [signal.SIGKILL, None]
-    assert [life.log_offset for life in now.lives] == [0, len(first) + 1]
-    assert second != first
-
-
 async def test_generations_go_on_counting_where_the_session_was(room):
     """A relaunched session tells the keeper its next number."""
     assert (await room.service("sleep", "60", first_generation=7)).generation == 7
@@ -62,14 +48,6 @@ async def test_a_stop_during_the_backoff_wins(room):
     with anyio.fail_after(5):
         ended = await jobs.stop(room.dir, job.id)
     assert (ended.exit.reason, len(ended.lives)) == ("stopped", 1)
-
-
-async def test_a_stopped_child_is_woken_to_be_ended(room):
-    """SIGSTOP keeps TERM pending for ever; CONT after it lets the service end without KILL."""
-    job = await room.service("sleep", "60")
-    send_signal(job.process, signal.SIGSTOP)
-    ended = await jobs.stop(room.dir, job.id)
-    assert (ended.exit.reason, ended.exit.signal, ended.exit.escalated) == ("stopped", signal.SIGTERM, False)
 
 
 async def test_a_service_that_ignores_term_is_killed_after_its_grace(room):
