@@ -54,7 +54,7 @@ def is_alive(process: ProcessIdentity) -> bool:
 
 def send_signal(process: ProcessIdentity, number: int) -> bool:
     """Signals exactly this process (pidfd on Linux); False when it is gone. Raises PermissionError."""
-    return process.boot_id == boot_id() and facts.send(process.pid, process.start_ticks, number)
+    return process.boot_id == boot_id() and facts.send(process.pid, process.start_ticks, number, process.inode)
 
 
 def descendants(process: ProcessIdentity) -> list[ProcessIdentity]:

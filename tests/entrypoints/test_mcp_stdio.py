@@ -1,66 +1,22 @@
 """The wire itself: what no in-memory test sees. Ends, signals, stray output, and clients that open both ways."""
 
-import json
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
-import anyio
 import psutil
 import pytest
-from anyio.streams.buffered import BufferedByteReceiveStream
 
-VERSION = "io.modelcontextprotocol/protocolVersion"
-MODERN = {VERSION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+from tests.entrypoints.wire import MODERN, VERSION, Wire, serving
+
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
 
 
-class Wire:
-    """A server process and one line of JSON at a time."""
-
-    def __init__(self, process: anyio.abc.Process) -> None:
-        self.process = process
-        self._lines = BufferedByteReceiveStream(process.stdout)
-        self._ids = iter(range(1, 1000))
-        self.notices: list[dict[str, Any]] = []
-
-    async def say(self, message: dict[str, Any]) -> None:
-        await self.process.stdin.send(json.dumps(message).encode() + b"\n")
-
-    async def ask(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The response to one request; every line that comes must be a message."""
-        number = next(self._ids)
-        await self.say({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
-        while True:
-            answer = json.loads(await self._lines.receive_until(b"\n", 1 << 20))
-            assert answer["jsonrpc"] == "2.0"
-            if answer.get("id") == number:
-                return answer
-            self.notices.append(answer)
-
-    async def ended(self) -> tuple[int, float]:
-        """Exit code, and the seconds it took."""
-        begun = time.monotonic()
-        return await self.process.wait(), time.monotonic() - begun
-
-
 @pytest.fixture
-def wire(environ, project):
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Wire]:
-        command = [sys.executable, "-m", "mcp_e2e", "serve"]
-        with anyio.fail_after(50):
-            async with await anyio.open_process(command, env=environ, cwd=project, stderr=None) as process:
-                try:
-                    yield Wire(process)
-                finally:
-                    if process.returncode is None:
-                        process.kill()
-
-    return opened
+def wire(environ: dict[str, str], project: Path) -> Callable[[], AbstractAsyncContextManager[Wire]]:
+    return lambda: serving(environ, project)
 
 
 async def test_discovery_then_initialize_is_served(wire) -> None:
@@ -99,26 +55,6 @@ async def test_end_of_input_ends_the_server_within_a_second(wire) -> None:
         code, seconds = await client.ended()
     assert code == 0
     assert seconds < 1
-
-
-async def test_end_of_input_during_a_call_ends_the_server_and_not_the_work(wire) -> None:
-    """The wait is over; the command goes on until it is done, watched by its keeper."""
-    command = "import os, time; print(os.getpid(), flush=True); time.sleep(40)"
-    async with wire() as client:
-        call = {"name": "safe_exec", "arguments": {"argv": [sys.executable, "-c", command], "wait_seconds": 0}}
-        begun = (await client.ask("tools/call", call | {"_meta": MODERN}))["result"]["structuredContent"]
-        wait = {"name": "job", "arguments": {"action": "wait", "id": begun["job"], "wait_seconds": 30}}
-        await client.say({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": wait | {"_meta": MODERN}})
-        await client.process.stdin.aclose()
-        code, seconds = await client.ended()
-    assert code == 0
-    assert seconds < 1
-    async with wire() as client:
-        known = {"name": "job", "arguments": {"action": "list"}, "_meta": MODERN}
-        jobs = (await client.ask("tools/call", known))["result"]["structuredContent"]["jobs"]
-        assert [job["state"] for job in jobs if job["job"] == begun["job"]] == ["running"]
-        cancel = {"name": "job", "arguments": {"action": "cancel", "id": begun["job"]}, "_meta": MODERN}
-        assert not (await client.ask("tools/call", cancel))["result"]["isError"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")

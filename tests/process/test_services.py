@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_e2e.model.jobs import JobState, RestartPolicy
+from mcp_e2e.model.jobs import RestartPolicy
 from mcp_e2e.process import jobs
 from mcp_e2e.process.identity import identity, is_alive, send_signal
 from mcp_e2e.process.keeping.backoff import Backoff
@@ -15,20 +15,6 @@ from mcp_e2e.process.keeping.capture import CappedLog
 
 QUICK = RestartPolicy("on-failure", max_restarts=3, window_s=60, backoff_first_s=0.05, backoff_max_s=0.2)
 UP = "echo up $$; exec sleep 60"
-
-
-async def test_a_killed_service_comes_back_as_the_next_generation(room):
-    """kill -9 of its process: the keeper, which nobody asked, starts the next life and keeps account of both."""
-    job = await room.service("sh", "-c", UP, restart=QUICK)
-    first = await room.line(job)
-    send_signal(job.process, signal.SIGKILL)
-    second = await room.line(job, 1)
-    now = await room.until(lambda: (seen := room.look(job)).state is JobState.RUNNING and seen)
-    assert now.generation == job.generation + 1 == 2
-    assert now.process != job.process
-    assert [life.signal for life in now.lives] == [signal.SIGKILL, None]
-    assert [life.log_offset for life in now.lives] == [0, len(first) + 1]
-    assert second != first
 
 
 async def test_generations_go_on_counting_where_the_session_was(room):
@@ -41,14 +27,6 @@ async def test_an_orderly_end_and_a_fatal_code_are_not_tried_again(room, code, r
     """Exit 0 is what the service wanted, a fatal code is what no restart repairs."""
     job = await room.end(await room.service("sh", "-c", f"exit {code}", restart=QUICK))
     assert (job.exit.reason, job.exit.exit_code, len(job.lives)) == (reason, code, 1)
-
-
-async def test_a_stopped_child_is_woken_to_be_ended(room):
-    """SIGSTOP keeps TERM pending for ever; CONT after it lets the service end without KILL."""
-    job = await room.service("sleep", "60")
-    send_signal(job.process, signal.SIGSTOP)
-    ended = await jobs.stop(room.dir, job.id)
-    assert (ended.exit.reason, ended.exit.signal, ended.exit.escalated) == ("stopped", signal.SIGTERM, False)
 
 
 async def test_a_service_that_ignores_term_is_killed_after_its_grace(room):

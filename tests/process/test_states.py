@@ -15,20 +15,6 @@ from mcp_e2e.process import jobs
 from mcp_e2e.process.identity import identity, is_alive, own_identity, send_signal
 
 
-async def test_after_a_reboot_nothing_lives(room):
-    """Same pid, same ticks, another boot: lost, and nothing is signalled."""
-    job = await room.service("sleep", "60")
-    send_signal(job.keeper, signal.SIGKILL)
-    await room.until(lambda: room.look(job).state is JobState.ORPHAN)
-    path = job.folder / "state.json"
-    stored = path.read_text()
-    path.write_text(stored.replace(job.process.boot_id, "00000000-another-boot"))
-    assert room.look(job).state is JobState.LOST
-    assert not send_signal(room.look(job).process, signal.SIGKILL)
-    path.write_text(stored)
-    assert is_alive(job.process)
-
-
 async def test_what_the_files_and_the_lock_say_together(room):
     """The states without a process of their own: held or free lock, with and without a state file."""
     spec = room.spec("true")

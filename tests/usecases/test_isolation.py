@@ -11,9 +11,7 @@ import anyio
 import pytest
 
 from mcp_e2e.errors import Forbidden, NeedsConfirmation
-from mcp_e2e.model.jobs import ProcessIdentity
-from mcp_e2e.process import jobs, sandbox
-from mcp_e2e.process.identity import identity, is_alive
+from mcp_e2e.process import sandbox
 from mcp_e2e.process.sandbox import tried
 from tests.usecases.conftest import Servers
 
@@ -34,36 +32,6 @@ def needs(layer: str, private: Path) -> None:
 @pytest.fixture
 def private(project: Path) -> Path:
     return project / ".mcp-e2e" / "private"
-
-
-async def test_kill_from_a_command_reaches_neither_session_nor_keeper_nor_server(
-    server: Servers, project: Path, private: Path
-) -> None:
-    """Each by its pid, and all at once: EPERM, and all three live on. Its own children it may end."""
-    needs("landlock", private)
-    (project / "rage.sh").write_text(
-        'for pid in "$@"; do kill -9 $pid && echo hit; done\nsleep 60 & kill $! && echo own'
-    )
-    (project / "all.py").write_text("import os\nos.kill(-1, 9)")
-    async with server() as app:
-        await app.sessions.start(app.caller)
-        (job,) = [line for line in (await app.execs.job(app.caller)).jobs or () if line.state == "running"]
-        there = targets(private, job.job)
-        done = await app.execs.run(app.caller, argv=["sh", "rage.sh", *(str(each.pid) for each in there)])
-        await app.execs.run(app.caller, argv=[sys.executable, "all.py"])
-        alive = [is_alive(each) for each in there]
-
-    assert (done.stdout, alive) == ("own\n", [True, True, True])
-    assert (done.stderr or "").count("not permitted") == 3
-    assert "landlock" in (done.sandbox or {})["level"]
-
-
-def targets(private: Path, job_id: str) -> list[ProcessIdentity]:
-    """The session's process, its keeper and this server."""
-    job = jobs.look(private / "jobs", job_id)
-    found = [each for each in (job.process, job.keeper, identity(os.getpid())) if each is not None]
-    assert len(found) == 3
-    return found
 
 
 async def test_private_is_read_only_to_a_command_and_the_project_is_not(
@@ -165,22 +133,6 @@ async def test_a_test_may_signal_the_service_only_where_it_says_so(
         may_not = await app.attempts.run(app.caller, test="may-not", wait_seconds=30)
 
     assert (may.verdict, may_not.verdict) == ("passed", "failed")
-
-
-async def test_a_tree_that_outgrows_its_limit_is_ended(server: Servers, project: Path) -> None:
-    """A fork bomb stops at the number allowed, a memory hog at its MiB; each says which limit it was."""
-    (project / "bomb.py").write_text(
-        "import os, time\nfor _ in range(100):\n    os.fork() or time.sleep(60)\ntime.sleep(60)"
-    )
-    (project / "hog.py").write_text("import time\nx = bytearray(200 << 20)\ntime.sleep(60)")
-    config = project / "mcp-e2e.toml"
-    config.write_text(config.read_text() + "\n[exec]\nprocesses = 20\nmemory_mb = 100\n")
-    async with server() as app:
-        bomb = await app.execs.run(app.caller, argv=[sys.executable, "bomb.py"])
-        hog = await app.execs.run(app.caller, argv=[sys.executable, "hog.py"])
-
-    assert (bomb.reason, hog.reason) == ("processes", "memory")
-    assert "memory_mb" in hog.next_step
 
 
 async def test_destructive_lines_ask_and_tampering_ones_are_forbidden(server: Servers, project: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import anyio
@@ -11,7 +10,6 @@ import pytest
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.errors import ConfigError, SetupError, UsageError
 from mcp_e2e.model.work import Ready
-from mcp_e2e.process import jobs
 from tests.usecases.conftest import Servers
 
 
@@ -23,22 +21,6 @@ async def test_a_second_server_joins_the_session_of_the_first(server: Servers) -
 
     assert started.state == "ready"
     assert (joined.pid, joined.generation, joined.url) == (started.pid, 1, started.url)
-
-
-async def test_racing_starts_make_one_process(server: Servers) -> None:
-    """Twelve calls at once over two servers: one start, the others join."""
-    async with server() as one, server(client="cursor", stops=False) as two:
-        seen: set[tuple[int | None, int]] = set()
-
-        async def start(app: object) -> None:
-            session = await app.sessions.start(app.caller)  # type: ignore[attr-defined]
-            seen.add((session.pid, session.generation))
-
-        async with anyio.create_task_group() as tasks:
-            for app in (one, two) * 6:
-                tasks.start_soon(start, app)
-
-    assert len(seen) == 1
 
 
 async def test_a_service_that_runs_without_its_row_is_joined(server: Servers) -> None:
@@ -162,28 +144,6 @@ def replace(project: Path, old: str, new: str) -> None:
     text = (project / "mcp-e2e.toml").read_text()
     assert old in text
     (project / "mcp-e2e.toml").write_text(text.replace(old, new))
-
-
-async def test_a_service_whose_keeper_was_killed_is_kept_on_by_the_next_server(server: Servers, project: Path) -> None:
-    """Same pid, same generation; and the next death of the service is answered by a restart as ever."""
-    if sys.platform != "linux":
-        pytest.skip("adoption is Linux's")
-    async with server(stops=False) as app:
-        first = await app.sessions.start(app.caller)
-        job = jobs.look(project / ".mcp-e2e/private/jobs", first.job or "")
-    assert job.keeper is not None
-    os.kill(job.keeper.pid, signal.SIGKILL)
-    async with server() as app:
-        with anyio.fail_after(20):
-            while (now := jobs.look(job.folder.parent, job.id)).keeper == job.keeper or now.state != "running":
-                await anyio.sleep(0.05)
-        again = await app.sessions.start(app.caller)
-        assert (again.pid, again.generation, again.state) == (first.pid, first.generation, "ready")
-        os.kill(first.pid or 0, signal.SIGKILL)
-        with anyio.fail_after(20):
-            while (later := await app.sessions.start(app.caller)).generation == first.generation:
-                await anyio.sleep(0.05)
-    assert later.pid != first.pid
 
 
 async def test_a_service_that_says_by_its_log_that_it_is_ready(server: Servers, project: Path) -> None:

@@ -126,14 +126,19 @@ def descendants(root: int) -> dict[int, Birth]:
     return {pid: fact for pid, fact in found.items() if not fact.dead}
 
 
-def send(pid: int, ticks: int, number: int) -> bool:
-    """Signals exactly the process born at ``ticks``; False when it is gone, so a reused pid is never hit (Linux)."""
+def send(pid: int, ticks: int, number: int, inode: int = 0) -> bool:
+    """Signals exactly the process born at ``ticks``; False when it is gone, so a reused pid is never hit (Linux).
+
+    ``inode``: of its pidfd, where it is known; tells apart what was born in the same tick.
+    """
     handle = -1
     with quietly(AttributeError, OSError):
         handle = os.pidfd_open(pid)
     try:
         fact = birth(pid)
         if fact is None or fact.ticks != ticks or fact.dead:
+            return False
+        if inode and handle >= 0 and os.fstat(handle).st_ino != inode:
             return False
         _signal(pid, handle, number)
     except ProcessLookupError:
