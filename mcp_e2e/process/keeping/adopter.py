@@ -6,8 +6,8 @@ import os
 import time
 
 from . import files, orphan
-from .capture import Direct
 from .life import Keeper, identity
+from .pipes import Direct
 from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .target import Program
     from .tree import Tree
 else:
     import _signal as signal
@@ -34,7 +35,7 @@ class Readiness:
     def __init__(
         self,
         rule: Mapping[str, Any] | None,
-        program: child.Program,
+        program: Program,
         tree: Tree,
         log_offset: int,
         began: float,

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
+assert sys.platform != "win32"  # there it is windows/tree.py
+
 UNKNOWN = -1  # no wait status: the process has ended, and nobody can tell how
+KILL = signal.SIGKILL
+AFTER_KILL_S = 0.2  # for what was killed to be gone
+Ladder = list[tuple[float, tuple[int, ...]]]  # seconds to wait after each rung's signals
 GIVE_UP_S = 10.0  # a process in uninterruptible sleep cannot be killed; we say so instead of waiting for ever
 
 
@@ -59,6 +64,15 @@ class Tree:
         for number in numbers:
             with quietly(OSError):
                 os.killpg(self.main, number)
+
+    def rungs(self, kind: str, reason: str, grace_s: float) -> Ladder:
+        """How it is ended: asked first, and told when it does not listen."""
+        if reason in ("memory", "processes"):  # whoever outgrows its limit is not asked
+            return [(AFTER_KILL_S, (signal.SIGSTOP, signal.SIGKILL))]
+        if kind == "service":
+            return [(grace_s, (signal.SIGTERM, signal.SIGCONT)), (AFTER_KILL_S, (signal.SIGKILL,))]
+        hard: Ladder = [(2.0, (signal.SIGTERM, signal.SIGCONT)), (AFTER_KILL_S, (signal.SIGKILL,))]
+        return [(1.0, (signal.SIGINT, signal.SIGCONT)), *hard]
 
     def kill_rest(self) -> tuple[int, list[int]]:
         """How many had to be killed, and the pids that could not be; frozen first, so that none forks away."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import os
 
-from . import confine
+from . import layers
 from .quiet import dumps
 
 
 def main(folder: str) -> None:
     """``folder``: an empty one on the file system of the state folder."""
     os.mkdir(f"{folder}/locked", 0o700)  # noqa: PTH102
-    found = {name: _tried(name, folder) for name in confine.LAYERS}
+    found = {name: _tried(name, folder) for name in layers.LAYERS}
     os.write(1, dumps(found).encode() + b"\n")
 
 
@@ -39,7 +39,7 @@ def _tried(layer: str, folder: str) -> str | None:
 
 
 def _in_child(layer: str, folder: str) -> str:
-    missing = confine.apply((layer,), {"read_only": [f"{folder}/locked"]})
+    missing = layers.apply((layer,), {"read_only": [f"{folder}/locked"]})
     if missing:
         return missing[layer]
     if layer == "mounts":

@@ -13,15 +13,12 @@ import os
 import sys
 import time
 
-from . import files
+from . import files, locking
 from .quiet import TYPE_CHECKING, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-if sys.platform != "win32":
-    import fcntl
 
 LOOK_S = 5.0
 BLOCK_BYTES = 4096
@@ -101,12 +98,9 @@ def _held(path: str) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not locking.shared(fd)
     finally:
         os.close(fd)
-    return False
 
 
 class Upkeep:
