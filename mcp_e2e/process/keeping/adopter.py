@@ -38,8 +38,9 @@ class Adopter(Keeper):
         self._began = (life["started_at"], time.monotonic() - (time.time() - life["started_at"]))
         output = Direct(os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
         output.handed_over()
-        running()
-        return self._watched(life, orphan.Orphan(process, self._spec["id"]), output)
+        tree = orphan.Orphan(process, self._spec["id"])
+        running()  # once the handle is there: whoever acts on the answer finds the process watched
+        return self._watched(life, tree, output)
 
     def _reason(self, code: int | None) -> str | None:
         return super()._reason(code) or (None if self._known is not None else "exited")
