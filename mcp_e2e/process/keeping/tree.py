@@ -49,6 +49,11 @@ class Tree:
             elif pid in self.aside:
                 self.aside[pid] = status
 
+    def end_aside(self, pid: int) -> None:
+        with quietly(OSError):
+            os.kill(pid, KILL)  # our own child, not waited for yet: the pid is its own
+            os.waitpid(pid, 0)
+
     @property
     def gone(self) -> bool:
         return self.status is not None and self._childless and (sys.platform == "linux" or not self._group_lives())
