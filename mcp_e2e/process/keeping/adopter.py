@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+
+assert sys.platform == "linux"  # elsewhere nobody can take over a process that is not his child
 
 from . import files, orphan
 from .life import Keeper, identity

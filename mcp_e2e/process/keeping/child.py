@@ -9,6 +9,8 @@ import os
 import resource
 import sys
 
+assert sys.platform != "win32"  # there it is windows/child.py
+
 from . import layers
 from .quiet import TYPE_CHECKING, quietly
 from .target import Program

@@ -11,13 +11,13 @@ import os
 import struct
 import sys
 
+assert sys.platform == "linux"
+
 from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-assert sys.platform == "linux"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

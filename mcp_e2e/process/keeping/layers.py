@@ -15,7 +15,7 @@ if sys.platform == "linux":
 elif sys.platform == "darwin":
     from .seatbelt import LAYERS as _KNOWN
 else:
-    _KNOWN = {}
+    _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], None]] = {}
 
 LAYERS: Mapping[str, Callable[[Mapping[str, Any]], None]] = _KNOWN
 

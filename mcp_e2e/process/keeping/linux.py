@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import sys
 
+assert sys.platform == "linux"
+
 from .birth import Birth
 from .quiet import TYPE_CHECKING, quietly
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     import signal
 else:
     import _signal as signal
-
-assert sys.platform == "linux"
 
 
 def boot_id() -> str:

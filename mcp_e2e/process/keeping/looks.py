@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+assert sys.platform != "win32"  # there it is windows/looks.py
+
 from . import child, searching
 from .quiet import TYPE_CHECKING
 
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from .tree import Tree
 else:
     import _signal as signal
-
-assert sys.platform != "win32"  # there it is windows/looks.py
 
 
 def begin(_tree: Tree, program: Program, rule: Mapping[str, Any], offset: int) -> int:

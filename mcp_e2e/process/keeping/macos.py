@@ -6,10 +6,10 @@ import ctypes
 import os
 import sys
 
+assert sys.platform == "darwin"
+
 from .birth import Birth
 from .quiet import quietly
-
-assert sys.platform == "darwin"
 
 _BSDINFO_BYTES, _PIDTBSDINFO, _ZOMBIE = 136, 3, 5
 _PID_BYTES, _FIRST_PIDS, _MOST_PIDS = 4, 256, 1 << 16

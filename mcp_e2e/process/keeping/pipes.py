@@ -6,13 +6,13 @@ import os
 import sys
 import time
 
+assert sys.platform != "win32"  # there it is windows/pipes.py
+
 from .capture import CappedLog, Excerpt
 from .quiet import TYPE_CHECKING, quietly
 
 if TYPE_CHECKING:
     from typing import Any
-
-assert sys.platform != "win32"  # there it is windows/pipes.py
 
 CHUNK_BYTES = 256 * 1024
 

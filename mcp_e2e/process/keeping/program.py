@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import sys
 
+assert sys.platform != "win32"  # there it is windows/program.py
+
 from . import child, files, handshake, locking
 from .events import Events
 from .life import Keeper
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 if sys.platform == "linux":
     from .adopter import Adopter
-
-assert sys.platform != "win32"  # there it is windows/program.py
 
 
 def main(argv: Sequence[str]) -> NoReturn:

@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+assert sys.platform != "win32"  # there it is windows/tree.py
+
 from . import facts
 from .quiet import TYPE_CHECKING, quietly
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     import signal
 else:
     import _signal as signal
-
-assert sys.platform != "win32"  # there it is windows/tree.py
 
 UNKNOWN = -1  # no wait status: the process has ended, and nobody can tell how
 KILL = signal.SIGKILL

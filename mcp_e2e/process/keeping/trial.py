@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+
+assert sys.platform != "win32"  # there are no layers
 
 from . import layers
 from .quiet import dumps
