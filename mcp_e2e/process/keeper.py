@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
         sys.exit(0 if found(sys.argv[2], int(sys.argv[3])) else 1)
     elif sys.platform == "win32":
-        from keeping.windows.program import main  # type: ignore[import-not-found,unused-ignore]
+        from keeping.program_windows import main  # type: ignore[import-not-found,unused-ignore]
 
         main(sys.argv)
     elif sys.argv[1] == "--spare":

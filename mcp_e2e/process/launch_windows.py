@@ -1,6 +1,6 @@
 """Starting a keeper on Windows, where a lock cannot be handed over: the keeper takes it, then shows the job.
 
-Why no other process can misread what it sees: ``keeping/windows/owning.py``. The one thing done here after the keeper
+Why no other process can misread what it sees: ``keeping/owning.py``. The one thing done here after the keeper
 is to show a job whose keeper has died before it could, so that it is found never started, as on POSIX.
 """
 

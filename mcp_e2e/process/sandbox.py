@@ -20,6 +20,7 @@ from typing import Literal
 from mcp_e2e.errors import Unsupported
 from mcp_e2e.model.jobs import Confinement
 from mcp_e2e.process.identity import boot_id
+from mcp_e2e.process.keeping.target import CLIENT_JOB
 from mcp_e2e.process.spare import keeper_command
 
 Mode = Literal["auto", "required", "off"]
@@ -49,6 +50,11 @@ class Sandbox:
     blocked: tuple[str, ...] = ()
 
 
+def ends_with_client(layers: Sequence[str]) -> bool:
+    """Windows: the job runs within a job object of the client that did not let it go, and dies when that closes."""
+    return CLIENT_JOB in layers
+
+
 def level(layers: Sequence[str]) -> Sandbox:
     """As told in every result."""
     known = [name for name in _BLOCKS if name in layers]
@@ -72,7 +78,7 @@ def confinement(mode: Mode, private: Path, *, may_signal_service: bool = False) 
     """
     if mode == "off":
         return Confinement()
-    held = tried(private)
+    held = {name: why for name, why in tried(private).items() if name in _KNOWN}
     missing = {name: why for name, why in held.items() if why is not None}
     if mode == "required" and (missing or not held):
         told = "; ".join(f"{name}: {why}" for name, why in missing.items()) or "none is known for this system"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
-assert sys.platform != "win32"  # there it is windows/program.py
+assert sys.platform != "win32"  # there it is program_windows.py
 
 from . import child, files, handshake, locking
 from .events import Events

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+CLIENT_JOB = "client-job"  # told among the layers of confinement, though none: the job ends when the client does
+
+
 class Program:
     """``confinement`` and ``limits`` are ``model.jobs``'s, as the spec has them."""
 

@@ -32,10 +32,12 @@ class Tree:
         self.aside: dict[int, int | None] = {}  # children that only look for the keeper, and how each ended
         self.fds: list[int] = []  # readable when the main process has ended, where no SIGCHLD tells
         self._childless = False
+        self._seen: dict[int, int] = {}  # macOS: descendants and their births, for the time when their parents are gone
 
     def reap(self) -> None:
         """Collects every dead child: the main process and, on Linux, orphans that came to us."""
         self._childless = False
+        self._look_below()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -56,7 +58,9 @@ class Tree:
 
     @property
     def gone(self) -> bool:
-        return self.status is not None and self._childless and (sys.platform == "linux" or not self._group_lives())
+        if self.status is None or not self._childless:
+            return False
+        return sys.platform == "linux" or not (self._group_lives() or self._escaped())
 
     def signal(self, *numbers: int) -> None:
         """To the group of the main process while its number is surely ours, else to each process that is left."""
@@ -66,9 +70,13 @@ class Tree:
                 for pid, born in rest.items():
                     facts.send(pid, born.ticks, number)
             return
+        beyond = self._escaped()
         for number in numbers:
             with quietly(OSError):
                 os.killpg(self.main, number)
+            for pid in beyond:
+                with quietly(PermissionError):
+                    facts.send(pid, self._seen[pid], number)
 
     def rungs(self, kind: str, reason: str, grace_s: float) -> Ladder:
         """How it is ended: asked first, and told when it does not listen."""
@@ -87,15 +95,39 @@ class Tree:
             if sys.platform == "linux":
                 rest = facts.descendants(os.getpid())
                 killed |= {(pid, born.ticks) for pid, born in rest.items() if pid != self.main}
-            elif self._group_lives():
-                killed.add((self.main, 0))  # at least one; their number is not known here
+            else:
+                killed |= {(pid, self._seen[pid]) for pid in self._escaped()}
+                if self._group_lives():
+                    killed.add((self.main, 0))  # at least one; how many it holds is not known here
             self.signal(signal.SIGSTOP, signal.SIGKILL)
             time.sleep(0.002)
             self.reap()
-        return len(killed), [] if self.gone else sorted(facts.descendants(os.getpid()))
+        return len(killed), [] if self.gone else sorted({*facts.descendants(os.getpid()), *self._escaped()})
+
+    def _look_below(self) -> None:
+        """Without a subreaper an orphan goes to process 1: whoever is to be found then has to be known before."""
+        if sys.platform == "darwin" and self.status is None:
+            below = {pid: born.ticks for pid, born in facts.descendants(self.main).items()}
+            self._seen = {pid: ticks for pid, ticks in (self._seen | below).items() if _lives(pid, ticks)}
+
+    def _escaped(self) -> list[int]:
+        """Living descendants outside the group of the main process; on Linux they come to us anyway."""
+        return [pid for pid, ticks in self._seen.items() if _lives(pid, ticks) and _group(pid) != self.main]
 
     def _group_lives(self) -> bool:
         with quietly(OSError):
             os.killpg(self.main, 0)
             return True
         return False
+
+
+def _lives(pid: int, ticks: int) -> bool:
+    born = facts.birth(pid)
+    return born is not None and not born.dead and born.ticks == ticks
+
+
+def _group(pid: int) -> int:
+    """0 for a process that is gone."""
+    with quietly(OSError):
+        return os.getpgid(pid)
+    return 0

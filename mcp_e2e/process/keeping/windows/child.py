@@ -14,6 +14,7 @@ assert sys.platform == "win32"
 
 from .. import files
 from ..quiet import TYPE_CHECKING
+from ..target import CLIENT_JOB, Program
 from . import command_line, kernel
 from . import structures as api
 from .facts import KILLED_CODE
@@ -22,10 +23,6 @@ from .tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from ..target import Program
-
-CLIENT_JOB = "client-job"  # no layer that is applied: told with them, that the job ends with the client
 
 
 def start(

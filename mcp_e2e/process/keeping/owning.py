@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from .. import files, handshake, locking
+from . import files, handshake, locking
 
 
 def own() -> int:

@@ -7,13 +7,13 @@ import sys
 
 assert sys.platform == "win32"
 
-from .. import files, handshake
-from ..life import Keeper
-from ..quiet import TYPE_CHECKING
-from .child import CLIENT_JOB
-from .events import Events
-from .jobobject import ends_with_client
+from . import files, handshake
+from .life import Keeper
 from .owning import own
+from .quiet import TYPE_CHECKING
+from .target import CLIENT_JOB
+from .windows.events import Events
+from .windows.jobobject import ends_with_client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
