@@ -61,6 +61,12 @@ def test_limits_stand_where_the_kernel_reads_them() -> None:
     assert struct.unpack_from("Q", raw, 120) == (1 << 33,)
 
 
+@wide
+def test_a_lock_is_taken_at_the_byte_that_is_meant() -> None:
+    """Its place stands in two halves, the lower one at 16."""
+    assert struct.unpack_from("II", bytes(api.Overlapped(offset=0x7FFF_0000, offset_high=1)), 16) == (0x7FFF_0000, 1)
+
+
 def test_a_service_outlives_its_keeper_and_is_not_limited() -> None:
     """Without the one flag its job object ends nothing when it is closed."""
     told = api.limits(None, None, kill_on_close=False)
