@@ -26,6 +26,8 @@ test: $(VENV)/.installed-test
 	@echo '== ruff check' && $(BIN)/python -m ruff check .
 	@echo '== ruff format' && $(BIN)/python -m ruff format --check .
 	@echo '== mypy --strict' && $(BIN)/python -m mypy
+	@echo '== mypy --strict, Windows' && $(BIN)/python -m mypy --platform win32
+	@echo '== mypy --strict, macOS' && $(BIN)/python -m mypy --platform darwin
 	@echo '== import floors' && $(BIN)/lint-imports
 	@echo '== pytest' && $(BIN)/python -m pytest
 

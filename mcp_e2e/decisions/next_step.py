@@ -3,9 +3,11 @@
 from mcp_e2e.decisions.schedule import slot_title
 from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.runs import Attempt, AttemptState, Run, Slot, Verdict
-from mcp_e2e.model.services import SessionState
+from mcp_e2e.model.services import Session, SessionState
 
 STOPPED = "The breaker is open: stop, and tell the user that a person has to look at it (mcp-e2e status)."
+
+BOUND = " It will not outlive this client, whose job object does not let its processes go."
 
 REPORTED = "The run is over: tell the user what it showed. plan_run begins another."
 
@@ -16,9 +18,13 @@ def after_report(run: Run, breaker: Breaker) -> str:
     return after_plan(run, breaker) if run.state == "active" else REPORTED
 
 
-def after_session(state: SessionState, service: str, breaker: Breaker) -> str:
+def after_session(session: Session, breaker: Breaker) -> str:
     if breaker.state is BreakerState.OPEN:
         return STOPPED
+    return _session_step(session.state, session.service) + (BOUND if session.ends_with_client else "")
+
+
+def _session_step(state: SessionState, service: str) -> str:
     match state:
         case SessionState.READY:
             return "Ready. Call plan_run, or run_test for the test that is due."

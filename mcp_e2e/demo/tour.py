@@ -141,12 +141,11 @@ class _Heed:
         self.number = 0
 
     async def signals(self, scope: anyio.CancelScope) -> None:
-        if sys.platform == "win32":
-            return
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
-            async for number in received:
-                self.number = int(number)
-                scope.cancel()
+        if sys.platform != "win32":
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
+                async for number in received:
+                    self.number = int(number)
+                    scope.cancel()
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

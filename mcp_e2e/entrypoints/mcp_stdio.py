@@ -80,14 +80,18 @@ async def _serve(server: Server[Any], ending: _Ending) -> None:
         group.cancel_scope.cancel()
 
 
-async def _heed_signals(stop: Callable[[int], None]) -> None:
-    if sys.platform == "win32":
+if sys.platform == "win32":
+
+    async def _heed_signals(stop: Callable[[int], None]) -> None:
         for number in (signal.SIGINT, signal.SIGBREAK):
             signal.signal(number, lambda number, _frame: stop(number))
-        return
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for number in signals:
-            stop(number)
+
+else:
+
+    async def _heed_signals(stop: Callable[[int], None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                stop(number)
 
 
 async def _relay(server: Server[Any], read: Any, write: Any, sent: Any, ending: _Ending) -> None:

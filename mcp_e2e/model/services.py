@@ -73,6 +73,7 @@ class Session:
     pid: int | None = None
     slow: bool = False
     attached: bool = False
+    ends_with_client: bool = False  # Windows: the client's job object did not let it go
     config_changed: bool = False
     health: Health | None = None
     since: float | None = None  # when the session began; its generations begin at started_at

@@ -7,12 +7,7 @@ import sys
 from mcp_e2e.model.jobs import ProcessIdentity
 from mcp_e2e.process.keeping import facts
 
-if sys.platform == "linux":
-
-    def _below(pid: int) -> list[int]:
-        return list(facts.descendants(pid))
-
-else:
+if sys.platform == "win32":
     import psutil
 
     def _below(pid: int) -> list[int]:
@@ -20,6 +15,11 @@ else:
             return [child.pid for child in psutil.Process(pid).children(recursive=True)]
         except psutil.Error:
             return []
+
+else:
+
+    def _below(pid: int) -> list[int]:
+        return list(facts.descendants(pid))
 
 
 @functools.cache

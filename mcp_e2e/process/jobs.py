@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import anyio
 import anyio.to_thread
 
-from mcp_e2e.errors import LaunchError, StoreError, Unsupported
+from mcp_e2e.errors import LaunchError, StoreError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity
+from mcp_e2e.process import launch_windows
 from mcp_e2e.process.identity import is_alive
 from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.records import list_jobs, look, stored_spec
@@ -36,7 +37,7 @@ async def launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None = None) -> J
     """Starts the job, by ``spare`` if it can, and answers when its program has been executed, not when it is ready.
 
     Not cut short by cancellation. Raises LaunchError naming the program and the system's reason (the exit record
-    exists by then), also for an id that is taken; Unsupported on Windows.
+    exists by then), also for an id that is taken.
     """
     await anyio.to_thread.run_sync(_launch, jobs_dir, spec, spare)
     return look(jobs_dir, spec.id)
@@ -45,11 +46,11 @@ async def launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None = None) -> J
 async def adopt(jobs_dir: Path, job_id: str) -> bool:
     """Gives a service whose keeper was killed a new one, which restarts and stops it as before (Linux).
 
-    False when it has one, is no such service, or somebody else was quicker.
+    False when it has one, is no such service, or somebody else was quicker; always on other systems.
     """
-    if sys.platform != "linux" or look(jobs_dir, job_id).state is not JobState.ORPHAN:
-        return False
-    return await anyio.to_thread.run_sync(_adopt, jobs_dir / job_id)
+    if sys.platform == "linux" and look(jobs_dir, job_id).state is JobState.ORPHAN:
+        return await anyio.to_thread.run_sync(_adopt, jobs_dir / job_id)
+    return False
 
 
 def _adopt(folder: Path) -> bool:
@@ -74,38 +75,53 @@ async def wait(jobs_dir: Path, job_id: str, timeout_s: float) -> Job:
     return job
 
 
-async def _keeper_ended(keeper: ProcessIdentity, timeout_s: float) -> bool:
-    """False when it lives on, is long gone, or cannot be watched here: then look again a little later."""
-    try:
-        handle = os.pidfd_open(keeper.pid)
-    except (AttributeError, OSError):
-        return False
-    try:
-        if not is_alive(keeper):
+if sys.platform == "linux":
+
+    async def _keeper_ended(keeper: ProcessIdentity, timeout_s: float) -> bool:
+        """False when it lives on, is long gone, or cannot be watched: then look again a little later."""
+        try:
+            handle = os.pidfd_open(keeper.pid)
+        except (AttributeError, OSError):
             return False
-        with anyio.move_on_after(timeout_s):
-            await anyio.wait_readable(handle)
-            return True
-    finally:
-        os.close(handle)
-    return False
+        try:
+            if not is_alive(keeper):
+                return False
+            with anyio.move_on_after(timeout_s):
+                await anyio.wait_readable(handle)
+                return True
+        finally:
+            os.close(handle)
+        return False
+
+else:
+
+    async def _keeper_ended(_keeper: ProcessIdentity, _timeout_s: float) -> bool:
+        return False
 
 
 def _launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None) -> None:
-    if sys.platform == "win32":
-        raise Unsupported("starting jobs is not supported on Windows yet")
     if not spec.argv:
         raise LaunchError("there is no program to start", remedy="Give at least one argument.", job=spec.id)
-    lock = _prepare(jobs_dir, spec)
-    folder = jobs_dir / spec.id
-    try:
-        answer = spare.ask(folder, spec.env, lock) if spare else None
-        if answer is None:
-            answer = _start_keeper(folder, spec.env, lock)
-    finally:
-        os.close(lock)
+    answer = _answered(jobs_dir, spec, spare)
     if not answer.get("ok"):
-        _refuse(folder, spec, answer)
+        _refuse(jobs_dir / spec.id, spec, answer)
+
+
+if sys.platform == "win32":
+
+    def _answered(jobs_dir: Path, spec: JobSpec, _spare: Spare | None) -> Mapping[str, Any]:
+        return launch_windows.launched(jobs_dir, spec)
+
+else:
+
+    def _answered(jobs_dir: Path, spec: JobSpec, spare: Spare | None) -> Mapping[str, Any]:
+        lock = _prepare(jobs_dir, spec)
+        folder = jobs_dir / spec.id
+        try:
+            answer = spare.ask(folder, spec.env, lock) if spare else None
+            return _start_keeper(folder, spec.env, lock) if answer is None else answer
+        finally:
+            os.close(lock)
 
 
 def _prepare(jobs_dir: Path, spec: JobSpec) -> int:

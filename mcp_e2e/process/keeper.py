@@ -5,6 +5,7 @@ it. stdin: one JSON object ``{"env": {...}}``, the child's whole environment, ne
 line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec", "message": "..."}``, then nothing more.
 ``LOCKFD`` is the job's lock, already held by the launcher, so that no moment exists in which nobody holds it.
 ``--spare`` waits for the folder, the environment and the lock on the socket that is its stdin (``process/spare.py``).
+``--look PATTERN OFFSET`` (Windows) ends with 0 when a line of the log matches.
 ``--try-layers FOLDER`` instead tells which layers of confinement hold on this system (``keeping/trial.py``).
 """
 
@@ -18,6 +19,14 @@ if __name__ == "__main__":
         from keeping.trial import main as tried  # type: ignore[import-not-found,unused-ignore]
 
         tried(sys.argv[2])
+    elif sys.argv[1] == "--look":
+        from keeping.searching import found  # type: ignore[import-not-found,unused-ignore]
+
+        sys.exit(0 if found(sys.argv[2], int(sys.argv[3])) else 1)
+    elif sys.platform == "win32":
+        from keeping.program_windows import main  # type: ignore[import-not-found,unused-ignore]
+
+        main(sys.argv)
     elif sys.argv[1] == "--spare":
         from keeping.program import spare  # type: ignore[import-not-found,unused-ignore]
 

@@ -14,50 +14,9 @@ from typing import Any, Self
 import anyio
 
 from mcp_e2e.errors import LockHeld
+from mcp_e2e.process.keeping import locking
 
 _PROBE_CLASHES = 20
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _LOCKED_BYTE = 0x7FFF0000  # far behind the text: a Windows lock also forbids reading
-
-    def _exclusive(fd: int) -> bool:
-        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _shared(fd: int) -> bool:
-        if not _exclusive(fd):
-            return False
-        _unlock(fd)
-        return True
-
-    def _unlock(fd: int) -> None:
-        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _flock(fd: int, how: int) -> bool:
-        try:
-            fcntl.flock(fd, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _exclusive(fd: int) -> bool:
-        return _flock(fd, fcntl.LOCK_EX)
-
-    def _shared(fd: int) -> bool:
-        return _flock(fd, fcntl.LOCK_SH)
-
-    def _unlock(fd: int) -> None:
-        fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 class FileLock:
@@ -104,7 +63,7 @@ class FileLock:
 
     def release(self) -> None:
         if self._fd is not None:
-            _unlock(self._fd)
+            locking.unlock(self._fd)
             os.close(self.detach())
 
     def detach(self) -> int:
@@ -138,7 +97,7 @@ class FileLock:
         except OSError:
             return False
         try:
-            return not _shared(fd)
+            return not locking.shared(fd)
         finally:
             os.close(fd)
 
@@ -152,11 +111,11 @@ class FileLock:
 def _take(fd: int) -> bool:
     """A reader that only probes holds the lock for a moment; that must not look like an owner."""
     for attempt in range(_PROBE_CLASHES):
-        if _exclusive(fd):
+        if locking.exclusive(fd):
             return True
-        if not _shared(fd):
+        if not locking.shared(fd):
             return False
-        _unlock(fd)
+        locking.unlock(fd)
         time.sleep(0.001 if attempt > 2 else 0)  # the reader may have lost its processor while it held the lock
     return False
 
@@ -200,8 +159,7 @@ class Lease:
 
     def release(self) -> None:
         if self._lock.held:
-            self._lock.path.unlink(missing_ok=True)
-            self._lock.release()
+            _remove(self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -234,7 +192,18 @@ def _remove_dead(path: Path) -> None:
     lock = FileLock(path)
     if path.exists() and lock.try_acquire():
         if lock.current:
-            path.unlink(missing_ok=True)
+            _remove(lock)
+        lock.release()
+
+
+def _remove(lock: FileLock) -> None:
+    """The file of a lock that is held; then it is free."""
+    if sys.platform == "win32":  # no open file can be removed there: whoever has opened it meanwhile keeps it
+        lock.release()
+        with contextlib.suppress(PermissionError):
+            lock.path.unlink(missing_ok=True)
+    else:
+        lock.path.unlink(missing_ok=True)
         lock.release()
 
 

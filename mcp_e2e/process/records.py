@@ -1,6 +1,9 @@
 """What a job's lock and files say, as values; and the spec as it is stored."""
 
+import contextlib
 import json
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -21,6 +24,7 @@ from mcp_e2e.process.identity import boot_id, is_alive
 from mcp_e2e.process.locks import FileLock
 
 T = TypeVar("T")
+BUSY_LOOKS = 100
 _PHASES = {
     "starting": JobState.STARTING,
     "running": JobState.RUNNING,
@@ -137,9 +141,25 @@ def _is_plain(job_id: str) -> bool:
     return bool(job_id) and not job_id.startswith(".") and "/" not in job_id and "\\" not in job_id
 
 
+if sys.platform == "win32":
+
+    def _bytes(path: Path) -> bytes:
+        """A file that is just being replaced cannot be opened there for a moment, which must not look like none."""
+        for _ in range(BUSY_LOOKS):
+            with contextlib.suppress(PermissionError):
+                return path.read_bytes()
+            time.sleep(0.005)
+        return path.read_bytes()
+
+else:
+
+    def _bytes(path: Path) -> bytes:
+        return path.read_bytes()
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(_bytes(path))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

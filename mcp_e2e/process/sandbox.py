@@ -20,15 +20,20 @@ from typing import Literal
 from mcp_e2e.errors import Unsupported
 from mcp_e2e.model.jobs import Confinement
 from mcp_e2e.process.identity import boot_id
+from mcp_e2e.process.keeping.target import CLIENT_JOB
 from mcp_e2e.process.spare import keeper_command
 
 Mode = Literal["auto", "required", "off"]
 TRIAL_S = 30.0
-_LAYERS = Path(__file__).with_name("keeping") / "confine.py"
+_LAYERS = tuple(Path(__file__).with_name("keeping") / name for name in ("confine.py", "seatbelt.py"))
+_KNOWN = {"linux": ("mounts", "landlock", "seccomp"), "darwin": ("seatbelt",)}.get(sys.platform, ())
+_LETS_SIGNAL = {"landlock": (), "seatbelt": ("seatbelt-files",)}  # what is left of a layer for who has to end a service
 _BLOCKS = {
     "mounts": "writing into the state folder's private part",
     "landlock": "signals to and tracing of processes it did not start; sudo and other ways to more rights",
     "seccomp": "ending or changing the whole machine (reboot, modules, clock), limits of other processes",
+    "seatbelt": "writing into the state folder's private part; signals to processes it did not start",
+    "seatbelt-files": "writing into the state folder's private part",
 }
 _HINTS = (
     (re.compile(r"no new privileges|sudo: .*root|must be setuid root|effective uid is not 0"), "landlock"),
@@ -43,6 +48,11 @@ class Sandbox:
 
     level: str = "process"
     blocked: tuple[str, ...] = ()
+
+
+def ends_with_client(layers: Sequence[str]) -> bool:
+    """Windows: the job runs within a job object of the client that did not let it go, and dies when that closes."""
+    return CLIENT_JOB in layers
 
 
 def level(layers: Sequence[str]) -> Sandbox:
@@ -68,7 +78,7 @@ def confinement(mode: Mode, private: Path, *, may_signal_service: bool = False) 
     """
     if mode == "off":
         return Confinement()
-    held = tried(private)
+    held = {name: why for name, why in tried(private).items() if name in _KNOWN}
     missing = {name: why for name, why in held.items() if why is not None}
     if mode == "required" and (missing or not held):
         told = "; ".join(f"{name}: {why}" for name, why in missing.items()) or "none is known for this system"
@@ -76,8 +86,10 @@ def confinement(mode: Mode, private: Path, *, may_signal_service: bool = False) 
             f'[exec] sandbox = "required", and it does not hold here ({told})',
             remedy='Set sandbox = "auto" to run with what this system offers; every result names the level reached.',
         )
-    layers = tuple(name for name in held if name not in missing and not (may_signal_service and name == "landlock"))
-    return Confinement(layers, (private,), required=mode == "required")
+    layers = [name for name in held if name not in missing]
+    if may_signal_service:
+        layers = [left for name in layers for left in _LETS_SIGNAL.get(name, (name,))]
+    return Confinement(tuple(layers), (private,), required=mode == "required")
 
 
 def tried(private: Path) -> Mapping[str, str | None]:
@@ -85,17 +97,28 @@ def tried(private: Path) -> Mapping[str, str | None]:
 
     A trial that could not be made itself holds for this call only.
     """
-    if sys.platform != "linux":
+    if not _KNOWN:
         return {}
     try:
-        return _tried(private, boot_id(), os.getuid())
+        return _tried(private, boot_id(), _user())
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        return dict.fromkeys(_BLOCKS, f"its trial failed: {error}")
+        return dict.fromkeys(_KNOWN, f"its trial failed: {error}")
+
+
+if sys.platform == "win32":
+
+    def _user() -> int:
+        return 0
+
+else:
+
+    def _user() -> int:
+        return os.getuid()
 
 
 @cache
 def _tried(private: Path, boot: str, uid: int) -> Mapping[str, str | None]:
-    kept, mark = private / "sandbox.json", [boot, uid, _LAYERS.stat().st_mtime_ns]
+    kept, mark = private / "sandbox.json", [boot, uid, *(file.stat().st_mtime_ns for file in _LAYERS)]
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         stored = json.loads(kept.read_text("utf-8"))
         if stored["of"] == mark:

@@ -20,6 +20,7 @@ from mcp_e2e.process.stop import ask_to_stop
 START_S = 30.0
 ACK_S = 30.0
 _FIRST_BYTES = 32_768
+_KEPT = {"LANG"} if sys.platform != "win32" else {"LANG", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TEMP", "TMP"}
 
 
 def keeper_command() -> list[str]:
@@ -29,7 +30,8 @@ def keeper_command() -> list[str]:
 
 
 def keeper_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name == "LANG" or name.startswith("LC_")}
+    """What the interpreter itself needs, on Windows its system folder too; nothing a keeper could hand on."""
+    return {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("LC_")}
 
 
 class Spare:
@@ -44,12 +46,11 @@ class Spare:
     def prepare(self) -> None:
         """Have one waiting; does nothing when one is, or where the system has none."""
         self.wanted = True
-        if sys.platform == "win32":
-            return
-        with self._lock:
-            if self._ours is None and not self._closed:
-                with contextlib.suppress(OSError, subprocess.SubprocessError):  # then there is none
-                    self._ours = _started()
+        if sys.platform != "win32":  # a socket there cannot hand over a lock
+            with self._lock:
+                if self._ours is None and not self._closed:
+                    with contextlib.suppress(OSError, subprocess.SubprocessError):  # then there is none
+                        self._ours = _started()
 
     def ask(self, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
         """The keeper's answer, as it gives to whoever starts it; None when there is none to ask, or it died.
@@ -77,13 +78,20 @@ class Spare:
                 self._ours = None
 
 
-def _answer(ours: socket.socket, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
-    message = json.dumps({"folder": str(folder.absolute()), "env": dict(env)}).encode("ascii")
-    sent = socket.send_fds(ours, [message[:_FIRST_BYTES]], [lock])
-    ours.sendall(message[sent:])
-    ours.shutdown(socket.SHUT_WR)
-    said = b"".join(iter(lambda: ours.recv(65_536), b""))
-    return dict(json.loads(said)) if said.endswith(b"\n") else None
+if sys.platform == "win32":
+
+    def _answer(_ours: socket.socket, _folder: Path, _env: Mapping[str, str], _lock: int) -> Mapping[str, Any]:
+        raise OSError("a socket cannot hand over a lock here")
+
+else:
+
+    def _answer(ours: socket.socket, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
+        message = json.dumps({"folder": str(folder.absolute()), "env": dict(env)}).encode("ascii")
+        sent = socket.send_fds(ours, [message[:_FIRST_BYTES]], [lock])
+        ours.sendall(message[sent:])
+        ours.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: ours.recv(65_536), b""))
+        return dict(json.loads(said)) if said.endswith(b"\n") else None
 
 
 def _started() -> socket.socket:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,8 +13,12 @@ import anyio
 from mcp_e2e.errors import ServiceUnavailable
 from mcp_e2e.model.jobs import Job, JobState, ProcessIdentity
 from mcp_e2e.process.identity import descendants, identity, is_alive, send_signal
-from mcp_e2e.process.keeping import facts
+from mcp_e2e.process.keeping import facts, files
+from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.records import look, may_have_leftovers, stop_grace_s
+
+if sys.platform == "win32":
+    from mcp_e2e.process.keeping.windows.facts import KILL
 
 _AFTER_GRACE_S = 15.0  # for KILL, strays and the exit record on a busy machine
 _POLL_S = 0.02
@@ -49,20 +54,37 @@ def ask_to_stop(folder: Path) -> bool:
     """Stores the intent, then wakes the keeper; False when no keeper listens (it reads the intent when it starts)."""
     wish = folder / f".want-{os.getpid()}"
     wish.write_text("down\n", "ascii")
-    wish.replace(folder / "want")
-    try:
-        fifo = os.open(folder / "ctl", os.O_WRONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno not in (errno.ENXIO, errno.ENOENT):
-            raise
-        return False
-    try:
-        os.write(fifo, b"!")
-    except BlockingIOError:
-        pass  # full of wake-ups it has not read yet
-    finally:
-        os.close(fifo)
-    return True
+    files.replace(str(wish), str(folder / "want"))
+    return _wake(folder)
+
+
+if sys.platform == "win32":
+    # a process of another console can be asked nothing
+    _GENTLE: tuple[int, ...] = ()
+    _HARD: tuple[int, ...] = (KILL,)
+
+    def _wake(folder: Path) -> bool:
+        """The keeper watches the folder itself."""
+        return FileLock.is_held(folder / "lock")
+
+else:
+    _GENTLE = (signal.SIGTERM, signal.SIGCONT)
+    _HARD = (signal.SIGSTOP, signal.SIGKILL)
+
+    def _wake(folder: Path) -> bool:
+        try:
+            fifo = os.open(folder / "ctl", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.ENOENT):
+                raise
+            return False
+        try:
+            os.write(fifo, b"!")
+        except BlockingIOError:
+            pass  # full of wake-ups it has not read yet
+        finally:
+            os.close(fifo)
+        return True
 
 
 def members(job: Job) -> list[ProcessIdentity]:
@@ -87,13 +109,13 @@ async def _while_kept(jobs_dir: Path, job: Job, end: float) -> Job:
 
 
 async def _end_leftovers(job: Job, grace_s: float, end: float) -> None:
-    """TERM and CONT, the grace, then KILL until nothing is left or the time is up."""
-    _tell(members(job), signal.SIGTERM, signal.SIGCONT)
-    gentle = min(end, time.monotonic() + grace_s)
+    """TERM and CONT and the grace, where the system has that, then KILL until nothing is left or the time is up."""
+    _tell(members(job), *_GENTLE)
+    gentle = min(end, time.monotonic() + (grace_s if _GENTLE else 0.0))
     while members(job) and time.monotonic() < gentle:
         await anyio.sleep(_POLL_S)
     while (rest := members(job)) and time.monotonic() < end:
-        _tell(rest, signal.SIGSTOP, signal.SIGKILL)
+        _tell(rest, *_HARD)
         await anyio.sleep(_POLL_S)
 
 

@@ -15,10 +15,19 @@ def words(command: str | None, argv: list[str] | None) -> tuple[list[str], str |
         if not argv or not argv[0]:
             raise UsageError("argv is empty", remedy='For example safe_exec(argv=["make", "-j2"]).')
         return argv, None
-    if sys.platform == "win32":
-        return ["cmd.exe", "/d", "/s", "/c", command or ""], "cmd.exe"
-    shell = shutil.which("bash") or "/bin/sh"
-    return [shell, "-c", command or ""], shell
+    return _shell(command or "")
+
+
+if sys.platform == "win32":
+
+    def _shell(command: str) -> tuple[list[str], str]:
+        return ["cmd.exe", "/d", "/s", "/c", command], "cmd.exe"
+
+else:
+
+    def _shell(command: str) -> tuple[list[str], str]:
+        shell = shutil.which("bash") or "/bin/sh"
+        return [shell, "-c", command], shell
 
 
 def folder_inside(project: Path, cwd: str | None) -> Path:

@@ -67,7 +67,7 @@ class Sessions:
             eta_s=round(max(0.0, usual - facts["elapsed_s"]), 1) if usual is not None else None,
             carried_over=_carried(breaker, limits.consecutive_failures),
             advice=advice,
-            next_step=next_step.after_session(session.state, session.service, breaker),
+            next_step=next_step.after_session(session, breaker),
         )
 
     async def stop(self, caller: Caller, *, service: str | None = None) -> SessionAnswer:

@@ -11,7 +11,7 @@ from mcp_e2e.decisions.lifecycle import state_of
 from mcp_e2e.errors import ConfigError, NotFound, UsageError
 from mcp_e2e.model.jobs import Job, JobState
 from mcp_e2e.model.services import Health, Session, SessionState
-from mcp_e2e.process import identity, jobs, probes
+from mcp_e2e.process import identity, jobs, probes, sandbox
 from mcp_e2e.settings import ServiceConfig, UnsetVariable, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
@@ -76,6 +76,7 @@ class Sights:
             job=job.id,
             pid=job.process.pid if job.process and job.live and identity.is_alive(job.process) else None,
             slow=state is SessionState.STARTING and self._place.now() - started > config.slow_after_s,
+            ends_with_client=job.live and sandbox.ends_with_client(job.layers),
             config_changed=self._changed(name, config, row) if job.live else False,
             health=health,
             since=row.started_at,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
+assert sys.platform == "linux"  # elsewhere nobody can take over a process that is not his child
+
 from . import files, orphan
-from .capture import Direct
 from .life import Keeper, identity
+from .pipes import Direct
 from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ Memory stays flat whatever is printed, a gigabyte without a line end included.
 from __future__ import annotations
 
 import os
-import time
 
-from .quiet import TYPE_CHECKING, quietly
+from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any
@@ -17,7 +16,6 @@ LOG_BYTES = 64 * 1024 * 1024
 RING_BYTES = 64 * 1024
 HEAD_BYTES = 2 * 1024
 TAIL_BYTES = 6 * 1024
-CHUNK_BYTES = 256 * 1024
 
 
 class Tail:
@@ -113,69 +111,3 @@ def unfinished(data: bytes) -> int:
 def _continued(data: bytes) -> int:
     """How many bytes at the start belong to a character that began before them."""
     return next((i for i, byte in enumerate(data[:3]) if byte & 0xC0 != 0x80), min(3, len(data)))
-
-
-class Pipes:
-    """Output of a command, read by the keeper: one pipe when both streams are merged, else two."""
-
-    def __init__(self, log: int, *, merge: bool) -> None:
-        self._log = CappedLog(log)
-        self._streams: dict[str, Excerpt] = {}
-        self._open: dict[int, Excerpt] = {}
-        self.out = self._pipe("stdout")
-        self.err = self.out if merge else self._pipe("stderr")
-
-    def _pipe(self, name: str) -> int:
-        ours, theirs = os.pipe()
-        os.set_blocking(ours, False)
-        self._streams[name] = self._open[ours] = Excerpt()
-        return theirs
-
-    def handed_over(self) -> None:
-        """The child has its ends; ours must go, or end of file is never seen."""
-        for fd in {self.out, self.err}:
-            os.close(fd)
-
-    @property
-    def fds(self) -> list[int]:
-        return list(self._open)
-
-    def read(self, fd: int) -> bool:
-        """False when nothing was there to read."""
-        data = b""
-        with quietly(OSError):
-            data = os.read(fd, CHUNK_BYTES)
-            if not data:
-                os.close(fd)
-                del self._open[fd]
-        if data:
-            self._open[fd].add(data)
-            self._log.write(data)
-        return bool(data)
-
-    def finish(self) -> dict[str, Any]:
-        """Reads what is left without waiting for end of file (somebody outside the tree may hold the pipe)."""
-        end = time.monotonic() + 0.2
-        for fd in list(self._open):
-            while time.monotonic() < end and self.read(fd):
-                pass
-        for fd in self._open:
-            os.close(fd)
-        return {"log_dropped": self._log.close(), **{name: one.stored() for name, one in self._streams.items()}}
-
-
-class Direct:
-    """Output of a service: it writes to the log itself, so its output survives the keeper."""
-
-    def __init__(self, log: int) -> None:
-        self.out = self.err = log
-        self.fds: list[int] = []
-
-    def handed_over(self) -> None:
-        os.close(self.out)
-
-    def read(self, _fd: int) -> bool:
-        return False
-
-    def finish(self) -> dict[str, Any]:
-        return {}

@@ -9,13 +9,17 @@ import os
 import resource
 import sys
 
-from . import confine
+assert sys.platform != "win32"  # there it is windows/child.py
+
+from . import layers
 from .quiet import TYPE_CHECKING, quietly
+from .target import Program
+from .tree import Tree
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Callable
+    from typing import NoReturn
 else:
     import _signal as signal
 
@@ -31,26 +35,10 @@ def become_subreaper() -> None:
         _libc.prctl(15, b"mcp-e2e-keeper", 0, 0, 0)
 
 
-class Program:
-    """What to execute, and within what: ``confinement`` and ``limits`` are ``model.jobs``'s, as the spec has them."""
-
-    def __init__(
-        self,
-        argv: Sequence[str],
-        cwd: str,
-        env: Mapping[str, str],
-        confinement: Mapping[str, Any] | None = None,
-        file_bytes: int | None = None,
-    ) -> None:
-        self.argv, self.cwd, self.env = argv, cwd, env
-        self.confinement = confinement or {"layers": (), "required": False}
-        self.file_bytes = file_bytes
-
-
 def start(
     program: Program, outputs: tuple[int, int], *, bound: bool, record: Callable[[int], None]
-) -> tuple[int, str | None, dict[str, str]]:
-    """Answers pid, why the program could not be executed (None: it runs), and the layers that could not be applied.
+) -> tuple[Tree, str | None, dict[str, str]]:
+    """Answers the process, why it could not be executed (None: it runs), and the layers that could not be applied.
 
     ``record(pid)`` must put the process on disk; when it raises OSError nothing is executed. ``bound``: on Linux the
     process is killed with the keeper, whose pipes it needs. Raises OSError when the machine allows no more processes.
@@ -76,7 +64,7 @@ def start(
         os.close(gate_end)
     told = _read_all(failure).split("\0")
     missing = dict(line.split("=", 1) for line in told[:-1])
-    return pid, error or told[-1] or None, missing
+    return Tree(pid), error or told[-1] or None, missing
 
 
 def _read_all(fd: int) -> str:
@@ -119,9 +107,10 @@ def _confine(program: Program, failure: int) -> None:
     """Limits that cannot come too late, then the layers; what is missing is told, or ends it where all are required."""
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (min(soft, 0), hard))
-    if program.file_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (program.file_bytes, program.file_bytes))
-    missing = confine.apply(program.confinement["layers"], program.confinement)
+    file_bytes = program.limits.get("file_bytes")
+    if file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    missing = layers.apply(program.confinement["layers"], program.confinement)
     if missing and program.confinement["required"]:
         raise OSError(1, "; ".join(f"{name} cannot be applied ({why})" for name, why in missing.items()))
     for name, why in missing.items():

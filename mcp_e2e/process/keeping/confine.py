@@ -1,6 +1,7 @@
 """Linux: what a command is kept from by the kernel, applied between fork and exec, without any dependency.
 
 Each layer is a row of ``LAYERS``. A layer that cannot be applied raises OSError and has changed nothing that harms.
+The order is that of ``LAYERS``: what needs privileges comes before what takes them away.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import os
 import struct
 import sys
 
+assert sys.platform == "linux"
+
 from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_libc = ctypes.CDLL(None, use_errno=True)
 
 _NEWNS, _NEWUSER = 0x20000, 0x10000000
 _RDONLY, _REMOUNT, _BIND, _REC, _SLAVE = 1, 32, 4096, 16384, 1 << 19
@@ -36,22 +39,6 @@ _FORBIDDEN_CALLS = {
 }
 _PRLIMIT = {0xC000003E: 302, 0xC00000B7: 261}
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-
-
-def apply(layers: Sequence[str], rules: Mapping[str, Any]) -> dict[str, str]:
-    """Confines this process and all its descendants for ever; answers which layers could not be applied, and why.
-
-    ``rules["read_only"]``: folders that ``mounts`` makes unwritable. The order is that of ``LAYERS``: what needs
-    privileges comes before what takes them away.
-    """
-    missing: dict[str, str] = {}
-    for name, layer in LAYERS.items():
-        if name in layers:
-            try:
-                layer(rules)
-            except OSError as error:
-                missing[name] = error.strerror or str(error)
-    return missing
 
 
 def _mounts(rules: Mapping[str, Any]) -> None:
@@ -89,7 +76,6 @@ def _drop_capabilities(numbers: Sequence[int]) -> None:
 
 def _landlock(_rules: Mapping[str, Any]) -> None:
     """No signal to, and no tracing of, any process but those that this one starts; also for root, also ``kill -1``."""
-    assert _libc is not None
     if _libc.syscall(444, None, ctypes.c_size_t(0), 1) < _SCOPE_ABI:
         raise OSError(0, "this kernel cannot scope signals (Landlock of Linux 6.12)")
     attributes = struct.pack("QQQ", 0, 0, _SCOPE_SIGNAL)
@@ -136,9 +122,8 @@ def _call(name: str, *arguments: Any) -> int:
 
 
 def _prctl(option: int, argument: Any, more: Any = 0, *, checked: bool = True) -> None:
-    assert _libc is not None
     if _libc.prctl(option, argument, more, 0, 0) and checked:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-LAYERS = {"mounts": _mounts, "landlock": _landlock, "seccomp": _seccomp} if sys.platform == "linux" else {}
+LAYERS = {"mounts": _mounts, "landlock": _landlock, "seccomp": _seccomp}

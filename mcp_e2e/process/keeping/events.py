@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import time
+
+assert sys.platform != "win32"  # there it is windows/events.py
 
 from . import files
 from .quiet import TYPE_CHECKING, quietly

@@ -14,6 +14,8 @@ from .quiet import TYPE_CHECKING, dumps, loads, quietly
 if TYPE_CHECKING:
     from typing import Any
 
+UNSEEN_SPEC = "spec.new"  # on Windows until the job's keeper has its lock
+BUSY_S = 5.0  # how long a reader may have a file open on Windows before it counts as unwritable
 RECORD_BYTES = 128 * 1024  # two streams of 8 KiB, each byte escaped to six, and the rest
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -22,7 +24,24 @@ def put(name: str, value: object) -> None:
     """Whole or not at all; raises OSError (a full disk, a deleted folder)."""
     with open(name + ".tmp", "w", encoding="ascii") as file:
         file.write(dumps(value))
-    os.replace(name + ".tmp", name)
+    replace(name + ".tmp", name)
+
+
+if sys.platform == "win32":
+
+    def replace(source: str, target: str) -> None:
+        """A file that anybody reads at this moment cannot be replaced there: again, until he has done so."""
+        end = time.monotonic() + BUSY_S
+        while True:
+            try:
+                return os.replace(source, target)
+            except PermissionError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.005)
+
+else:
+    replace = os.replace
 
 
 def read(name: str) -> Any:
@@ -80,4 +99,4 @@ def _write_record(data: bytes) -> None:
         os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
-    os.replace("exit.pre", "exit.json")
+    replace("exit.pre", "exit.json")

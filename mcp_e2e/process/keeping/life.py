@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 import time
 
-from . import child, facts, files
+from . import facts, files
 from .backoff import Backoff
-from .capture import Direct, Pipes
-from .events import Events
 from .limits import Limits
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
-from .tree import UNKNOWN, Tree
+from .system import KILL, UNKNOWN, Direct, Pipes, Tree, open_log, start
+from .target import Program
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable, Mapping
     from typing import Any
-else:
-    import _signal as signal
+
+    from .system import Events, Ladder
 
 DRAIN_S = 0.2  # after the main process: for output still in the pipe and for children that are about to end
 LIVES_KEPT = 50
-Ladder = list[tuple[float, tuple[int, ...]]]  # seconds to wait after each rung's signals
 
 
 def identity(pid: int) -> dict[str, Any] | None:
@@ -56,7 +53,7 @@ class Life:
                 self.reason = "stopped" if self._events.down else limits.exceeded(now) or self._upkeep.look(now)
                 if self.reason:
                     stopping()
-                    self._ladder = self._rungs()
+                    self._ladder = self._tree.rungs(self._spec["kind"], self.reason, self._spec["stop_grace_s"])
             if self._ladder and now >= self._next_rung:
                 self._climb(now)
             if self.reason is None and self._tree.status is None:
@@ -67,19 +64,10 @@ class Life:
         strays, survivors = self._tree.kill_rest()
         return {**self._output.finish(), **self._result(), **suspended, "strays": strays, "error": _stuck(survivors)}
 
-    def _rungs(self) -> Ladder:
-        grace = self._spec["stop_grace_s"]
-        if self.reason in ("memory", "processes"):  # whoever outgrows its limit is not asked
-            return [(DRAIN_S, (signal.SIGSTOP, signal.SIGKILL))]
-        if self._spec["kind"] == "service":
-            return [(grace, (signal.SIGTERM, signal.SIGCONT)), (DRAIN_S, (signal.SIGKILL,))]
-        hard: Ladder = [(2.0, (signal.SIGTERM, signal.SIGCONT)), (DRAIN_S, (signal.SIGKILL,))]
-        return [(1.0, (signal.SIGINT, signal.SIGCONT)), *hard]
-
     def _climb(self, now: float) -> None:
         pause, numbers = self._ladder.pop(0)
         self._next_rung = now + pause
-        self.escalated = self.escalated or signal.SIGKILL in numbers
+        self.escalated = self.escalated or KILL in numbers
         self._tree.signal(*numbers)
 
     def _over(self, now: float) -> bool:
@@ -163,10 +151,10 @@ class Keeper:
     def _live(self, running: Callable[[], None]) -> dict[str, Any]:
         service = self._spec["kind"] == "service"
         try:
-            log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            log = open_log()
             life = _life(self._state["generation"], os.fstat(log).st_size)
             output = Direct(log) if service else Pipes(log, merge=self._spec["merge_streams"])
-            pid, error = self._start(output, life, bound=not service)
+            tree, error = self._start(output, life, bound=not service)
         except OSError as refused:
             return {"reason": "exec_failed", "exit_code": None, "signal": None, "error": str(refused.strerror)}
         output.handed_over()
@@ -174,7 +162,7 @@ class Keeper:
             self._began = self._began or (life["started_at"], time.monotonic())
             self._save(phase="running")
             running()
-        end = self._watched(life, Tree(pid), output)
+        end = self._watched(life, tree, output)
         return {**end, "reason": "exec_failed", "error": error} if error else end
 
     def _watched(self, life: dict[str, Any], tree: Tree, output: Pipes | Direct) -> dict[str, Any]:
@@ -187,7 +175,7 @@ class Keeper:
         life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
         return {**end, "reason": watcher.reason, "escalated": watcher.escalated}
 
-    def _start(self, output: Pipes | Direct, life: dict[str, Any], *, bound: bool) -> tuple[int, str | None]:
+    def _start(self, output: Pipes | Direct, life: dict[str, Any], *, bound: bool) -> tuple[Tree, str | None]:
         def record(pid: int) -> None:
             self._lives.append(life)
             del self._lives[:-LIVES_KEPT]
@@ -195,15 +183,15 @@ class Keeper:
             files.put("state.json", self._state)
 
         spec = self._spec
-        pid, error, missing = child.start(self._program(), (output.out, output.err), bound=bound, record=record)
+        tree, error, missing = start(self._program(), (output.out, output.err), bound=bound, record=record)
         for layer, why in missing.items():
             files.note(f"not confined by {layer}: {why}")
         self._state["layers"] = [layer for layer in spec["confinement"]["layers"] if layer not in missing]
-        return pid, error
+        return tree, error
 
-    def _program(self) -> child.Program:
+    def _program(self) -> Program:
         spec = self._spec
-        return child.Program(spec["argv"], spec["cwd"], self._env, spec["confinement"], spec["limits"]["file_bytes"])
+        return Program(spec["argv"], spec["cwd"], self._env, spec["confinement"], spec["limits"])
 
     def _ready(self, life: dict[str, Any]) -> None:
         life["ready_at"] = time.time()

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 LOOK_S = 0.5
 SELDOM_S = 60.0
 STALL_S = 5.0  # later than this a wake-up was no busy machine, but a frozen one
-_PAGE = os.sysconf("SC_PAGESIZE")
+if sys.platform == "linux":
+    _PAGE = os.sysconf("SC_PAGESIZE")
+else:
+    _PAGE = 4096  # nowhere else is memory looked at
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -50,7 +53,9 @@ class Awake:
 
 def _asleep() -> float:
     """Seconds the machine has slept since it booted; 0 where the system does not tell."""
-    return 0.0 if _BOOTTIME is None else time.clock_gettime(_BOOTTIME) - time.monotonic()
+    if sys.platform == "linux" and _BOOTTIME is not None:
+        return time.clock_gettime(_BOOTTIME) - time.monotonic()
+    return 0.0
 
 
 class Limits:

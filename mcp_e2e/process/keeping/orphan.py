@@ -10,7 +10,10 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import sys
 import time
+
+assert sys.platform == "linux"  # elsewhere nobody can take over a process that is not his child
 
 from . import facts
 from .quiet import TYPE_CHECKING, quietly

@@ -1,4 +1,4 @@
-"""The keeper from its first instruction to its last."""
+"""The keeper from its first instruction to its last, on POSIX."""
 
 # ruff: noqa: PTH110
 
@@ -7,22 +7,19 @@ from __future__ import annotations
 import os
 import sys
 
-from . import child, files
-from .adopter import Adopter
+assert sys.platform != "win32"  # there it is program_windows.py
+
+from . import child, files, handshake, locking
 from .events import Events
 from .life import Keeper
-from .quiet import TYPE_CHECKING, dumps, loads, quietly
+from .quiet import TYPE_CHECKING, loads, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-if sys.platform != "win32":
-    import fcntl
-
-
-class Refused(Exception):
-    """This keeper may not own the job: ``args`` are the ack's error and message."""
+if sys.platform == "linux":
+    from .adopter import Adopter
 
 
 def main(argv: Sequence[str]) -> NoReturn:
@@ -62,19 +59,13 @@ def _order() -> tuple[bytes, int | None]:
 
 
 def _run(folder: str, lock_held: int | None, env: dict[str, str] | None, *, adopts: bool = False) -> NoReturn:
-    status = 1
-    try:
+    def work() -> None:
         os.chdir(folder)
         lock = _own(lock_held, adopts=adopts)
-        _keep(files.read("spec.json"), _environment() if env is None else env, adopts=adopts)
+        _keep(files.read("spec.json"), handshake.environment() if env is None else env, adopts=adopts)
         os.close(lock)
-        status = 0
-    except Refused as refusal:
-        _answer(error=refusal.args[0], message=refusal.args[1])
-    except Exception as error:
-        files.note(_trace())
-        _answer(error="spec", message=str(error))
-    os._exit(status)
+
+    handshake.answered(work)
 
 
 def _detach() -> None:
@@ -92,53 +83,19 @@ def _own(inherited: int | None, *, adopts: bool) -> int:
     """
     lock = os.open("lock", os.O_RDWR | os.O_CREAT, 0o600) if inherited is None else inherited
     os.set_inheritable(lock, False)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Refused("locked", "another keeper owns this job") from None
+    if not locking.exclusive(lock):
+        raise handshake.Refused("locked", "another keeper owns this job")
     if os.path.exists("exit.json") or os.path.exists("state.json") != adopts:
-        raise Refused("used", "this job has already run; a job folder is used once")
+        raise handshake.Refused("used", "this job has already run; a job folder is used once")
     return lock
-
-
-def _environment() -> dict[str, str]:
-    """It ends with end of file, so half a message starts nothing."""
-    data = b""
-    while chunk := os.read(0, 65536):
-        data += chunk
-    env: dict[str, str] = loads(data.decode())["env"]
-    return env
 
 
 def _keep(spec: dict[str, Any], env: dict[str, str], *, adopts: bool) -> None:
     child.become_subreaper()
-    files.reserve_record()
-    keeper = Adopter(spec, Events()) if adopts else Keeper(spec, env, Events())
-    record = keeper.run(lambda: _answer(ok=True))
-    files.record_exit(record)
-    if record["reason"] == "exec_failed":
-        _answer(error="exec", message=record["error"])
-    _answer(error="stopped", message="the job was stopped before it began")
+    handshake.keep(lambda: _keeper(spec, env, adopts=adopts))
 
 
-_answered = False
-
-
-def _answer(**fields: Any) -> None:
-    """The first answer counts; a launcher that is gone by now must not cost the job."""
-    global _answered  # noqa: PLW0603
-    if _answered:
-        return
-    _answered = True
-    with quietly(OSError):
-        os.write(1, dumps(fields).encode("ascii") + b"\n")
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    os.close(null)
-
-
-def _trace() -> str:
-    import traceback  # noqa: PLC0415  slow to import and almost never needed
-
-    return traceback.format_exc()
+def _keeper(spec: dict[str, Any], env: dict[str, str], *, adopts: bool) -> Keeper:
+    if sys.platform == "linux" and adopts:
+        return Adopter(spec, Events())
+    return Keeper(spec, env, Events())

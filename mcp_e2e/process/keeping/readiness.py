@@ -4,28 +4,25 @@ Each look is a child of its own with a time limit: neither a slow regular expres
 the keeper up. A service that answers twice, a moment apart, is ready; a slow one is waited for without end.
 """
 
-# ruff: noqa: PLC0415, PTH116, PTH123
+# ruff: noqa: PTH116, PTH123
 
 from __future__ import annotations
 
 import os
 
-from . import child
 from .quiet import TYPE_CHECKING, quietly
+from .searching import LINE_BYTES
+from .system import looks
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from .tree import Tree
-else:
-    import _signal as signal
+    from .system import Tree
+    from .target import Program
 
 FIRST_S, LATER_S, LATER_AFTER_S = 0.1, 1.0, 60.0
 SETTLE_S = 0.3
-LOOK_LIMIT_S = 10
-LINE_BYTES = 65_536  # a line is searched up to here
 
 
 class Readiness:
@@ -34,7 +31,7 @@ class Readiness:
     def __init__(
         self,
         rule: Mapping[str, Any] | None,
-        program: child.Program,
+        program: Program,
         tree: Tree,
         log_offset: int,
         began: float,
@@ -66,9 +63,7 @@ class Readiness:
         """The life is over: whatever still looks ends."""
         self._rule = None
         if self._pid is not None and self._tree.aside.pop(self._pid) is None:
-            with quietly(OSError):
-                os.kill(self._pid, signal.SIGKILL)  # our own child, not waited for yet: the pid is its own
-                os.waitpid(self._pid, 0)
+            self._tree.end_aside(self._pid)
         self._pid = None
 
     def _judge(self, now: float, *, ok: bool) -> None:
@@ -91,37 +86,8 @@ class Readiness:
             self._due = now + FIRST_S  # nothing new to search
             return
         self._size = size
-        self._pid = os.fork()
+        self._pid = looks.begin(self._tree, self._program, self._rule, self._searched)
         self._tree.aside[self._pid] = None
-        if self._pid == 0:
-            try:
-                child.default_signals()
-                signal.alarm(LOOK_LIMIT_S)
-                matches = _searched(self._rule["log"], self._searched) if self._rule["log"] else self._executed()
-                os._exit(0 if matches else 1)
-            finally:
-                os._exit(1)
-
-    def _executed(self) -> bool:
-        assert self._rule is not None
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(nothing, fd)
-        os.chdir(self._program.cwd)
-        argv = list(self._rule["exec"])
-        os.execvpe(argv[0], argv, dict(self._program.env))
-
-
-def _searched(pattern: str, offset: int) -> bool:
-    import re
-
-    wanted = re.compile(pattern)
-    with open("log", "rb") as log:
-        log.seek(offset)
-        while line := log.readline(LINE_BYTES):
-            if wanted.search(line.decode("utf-8", "replace").rstrip("\r\n")):
-                return True
-    return False
 
 
 def _last_line_end(begin: int, end: int) -> int:

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
-from . import confine
-from .quiet import dumps
+assert sys.platform != "win32"  # there are no layers
+
+from . import layers
+from .quiet import TYPE_CHECKING, dumps
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping
+
+    Acts = tuple[Callable[[str], None], ...]
+else:
+    import _signal as signal
 
 
 def main(folder: str) -> None:
     """``folder``: an empty one on the file system of the state folder."""
     os.mkdir(f"{folder}/locked", 0o700)  # noqa: PTH102
-    found = {name: _tried(name, folder) for name in confine.LAYERS}
+    found = {name: _tried(name, folder) for name in layers.LAYERS}
     os.write(1, dumps(found).encode() + b"\n")
 
 
@@ -39,27 +50,29 @@ def _tried(layer: str, folder: str) -> str | None:
 
 
 def _in_child(layer: str, folder: str) -> str:
-    missing = confine.apply((layer,), {"read_only": [f"{folder}/locked"]})
+    missing = layers.apply((layer,), {"read_only": [f"{folder}/locked"]})
     if missing:
         return missing[layer]
-    if layer == "mounts":
-        _write(f"{folder}/free")
-    if layer == "landlock":
-        _signal_own_child()
-    try:
-        _forbidden(layer, folder)
-    except OSError as error:
-        return "holds" if error.errno in (errno.EPERM, errno.EROFS) else f"{error}"
-    return "it was applied, but prevents nothing"
+    possible, forbidden = _TRIED[layer]
+    for act in possible:
+        act(folder)
+    for act in forbidden:
+        try:
+            act(folder)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EROFS):
+                return f"{error}"
+        else:
+            return "it was applied, but does not prevent all it has to"
+    return "holds"
 
 
-def _forbidden(layer: str, folder: str) -> None:
-    if layer == "mounts":
-        _write(f"{folder}/locked/file")
-    if layer == "landlock":
-        os.kill(os.getppid(), 0)
-    if layer == "seccomp":
-        _limit_parent()
+def _write_beside(folder: str) -> None:
+    _write(f"{folder}/free")
+
+
+def _write_within(folder: str) -> None:
+    _write(f"{folder}/locked/file")
 
 
 def _write(path: str) -> None:
@@ -67,7 +80,7 @@ def _write(path: str) -> None:
         pass
 
 
-def _signal_own_child() -> None:
+def _signal_own_child(_folder: str) -> None:
     child = os.fork()
     if child == 0:
         os.read(os.pipe()[0], 1)
@@ -76,7 +89,25 @@ def _signal_own_child() -> None:
     os.waitpid(child, 0)
 
 
-def _limit_parent() -> None:
-    import resource  # noqa: PLC0415  only here
+def _signal_parent(_folder: str) -> None:
+    os.kill(os.getppid(), signal.SIGCONT)  # which it does not notice
 
-    resource.prlimit(os.getppid(), resource.RLIMIT_CORE)
+
+if sys.platform == "linux":
+
+    def _limit_parent(_folder: str) -> None:
+        import resource  # noqa: PLC0415  only here
+
+        resource.prlimit(os.getppid(), resource.RLIMIT_CORE)
+
+    # what has to be possible still, and what not any more
+    _TRIED: Mapping[str, tuple[Acts, Acts]] = {
+        "mounts": ((_write_beside,), (_write_within,)),
+        "landlock": ((_signal_own_child,), (_signal_parent,)),
+        "seccomp": ((), (_limit_parent,)),
+    }
+else:
+    _TRIED = {
+        "seatbelt": ((_write_beside, _signal_own_child), (_write_within, _signal_parent)),
+        "seatbelt-files": ((_write_beside, _signal_parent), (_write_within,)),
+    }

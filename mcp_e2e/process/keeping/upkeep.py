@@ -12,16 +12,13 @@ import ctypes
 import os
 import sys
 
-from . import files
+from . import files, locking
 from .limits import Awake
 from .quiet import TYPE_CHECKING, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-if sys.platform != "win32":
-    import fcntl
 
 LOOK_S = 5.0
 BLOCK_BYTES = 4096
@@ -102,12 +99,9 @@ def _held(path: str) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not locking.shared(fd)
     finally:
         os.close(fd)
-    return False
 
 
 class Upkeep:
