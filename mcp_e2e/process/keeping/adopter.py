@@ -7,7 +7,7 @@ import time
 
 from . import files, orphan
 from .capture import Direct
-from .life import Keeper, identity
+from .job import Keeper, identity
 from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import sys
 from . import child, files
 from .adopter import Adopter
 from .events import Events
-from .life import Keeper
+from .job import Keeper
 from .quiet import TYPE_CHECKING, dumps, loads, quietly
 
 if TYPE_CHECKING:
