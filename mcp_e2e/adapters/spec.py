@@ -7,8 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import httpx
+
 from mcp_e2e.adapters.placeholders import fill
-from mcp_e2e.model.jobs import RestartPolicy
+from mcp_e2e.model.jobs import Readiness, RestartPolicy
 from mcp_e2e.model.services import ServiceSpec
 from mcp_e2e.model.work import Ready
 from mcp_e2e.settings import ReadyConfig, ServiceConfig
@@ -48,6 +50,25 @@ def ready_rule(config: ReadyConfig | None) -> Ready:
     if config is None:
         return Ready(tcp=True)
     return Ready(http=config.http, tcp=bool(config.tcp), log=config.log, exec=tuple(config.exec or ()))
+
+
+def seen_by_keeper(config: ServiceConfig, port: int) -> Readiness | None:
+    """How the keeper of a service that listens on ``port`` (0: on none) knows it ready; None: there is nothing to see.
+
+    A server looks for itself too, and further: whose answer it is, and what it says.
+    """
+    if config.kind == "comfyui":
+        return Readiness(http="/system_stats", port=port)
+    return _look(ready_rule(config.ready), port)
+
+
+def _look(rule: Ready, port: int) -> Readiness | None:
+    if rule.log or rule.exec:
+        return Readiness(rule.log, fill(rule.exec, {"port": str(port), "python": sys.executable}))
+    if not port:
+        return None
+    path = httpx.URL(f"http://127.0.0.1/{rule.http.lstrip('/')}").raw_path.decode("ascii") if rule.http else None
+    return Readiness(http=path, port=port)
 
 
 def fill_python(argv: Sequence[str]) -> list[str]:

@@ -46,10 +46,16 @@ class ResourceLimits:
 
 @dataclass(frozen=True)
 class Readiness:
-    """What its keeper knows a service ready by: a line of its log (regular expression), or a program ending with 0."""
+    """What its keeper knows a service ready by: one of these, looked at without any server.
+
+    A line of its log (regular expression), a program ending with 0, an answer to ``http`` (a path, as it is sent) on
+    ``port`` of this machine below 500 and not 404, or, with neither of them, that the port accepts a connection.
+    """
 
     log: str | None = None
     exec: tuple[str, ...] = ()
+    http: str | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class ProcessIdentity:
 class Life:
     """One generation of a job's process, alive while ``ended_at`` is None. ``log_offset``: where its output starts.
 
-    ``ready_at``: when its keeper had seen it ready, of a service with ``JobSpec.ready``.
+    ``ready_at``: when its keeper first saw it ready, of a service with ``JobSpec.ready`` that went on to be so.
     """
 
     generation: int

@@ -43,7 +43,7 @@ class ReadyConfig(Table):
     model_config = ConfigDict(json_schema_extra=one_of("http", "tcp", "log", "exec"))
 
     http: Annotated[str, Field(pattern=URL_PATH)] | None = Field(
-        default=None, description="Path on the service's port that must answer 2xx or 3xx."
+        default=None, description="Path on the service's port that must answer, below 500 and not 404."
     )
     tcp: Literal[True] | None = Field(default=None, description="true: the port accepts a connection.")
     log: Text | None = Field(

@@ -1,6 +1,5 @@
 """Starting a service once, however many ask for it at the same time, and waiting for it."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -9,8 +8,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from mcp_e2e.adapters.placeholders import fill
-from mcp_e2e.adapters.spec import missing_program, ready_rule, service_spec
+from mcp_e2e.adapters.spec import missing_program, seen_by_keeper, service_spec
 from mcp_e2e.contracts import Progress
 from mcp_e2e.errors import PortTaken, SetupError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
@@ -102,7 +100,7 @@ class Boots:
         spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
         if problem := missing_program(spec.argv, cwd, full.get("PATH")):
             raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
-        ready = _seen_by_keeper(config, spec)
+        ready = seen_by_keeper(config, spec.port)
         if ready and ready.exec and (problem := missing_program(ready.exec, cwd, full.get("PATH"))):
             raise SetupError(f"service {name}: ready.exec: {problem}", remedy=f"Correct services.{name}.ready.")
         outputs.mkdir(parents=True, exist_ok=True)
@@ -181,11 +179,3 @@ def _newer(folder: Path, patterns: list[str], begun: float, now: float) -> list[
                 if path.is_file() and begun < (at := path.stat().st_mtime) <= now:
                     found[path.relative_to(folder).as_posix()] = at
     return sorted(found, key=lambda name: -found[name])
-
-
-def _seen_by_keeper(config: ServiceConfig, spec: ServiceSpec) -> Readiness | None:
-    """What only the keeper can see; an address is looked at by whoever asks."""
-    rule = ready_rule(config.ready)
-    if not (rule.log or rule.exec):
-        return None
-    return Readiness(rule.log, fill(rule.exec, {"port": str(spec.port), "python": sys.executable}))

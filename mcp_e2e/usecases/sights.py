@@ -130,7 +130,8 @@ class Sights:
         generation, now = job.generation, self._place.now()
         if health.answering and job.lives and not self._place.reads_only:
             life = job.lives[-1]
-            await self._place.run(lambda con: sessions.record_boot(con, name, job.id, generation, life.started_at, now))
+            began, at = life.started_at, min(now, life.ready_at or now)  # its keeper may have seen it before anybody
+            await self._place.run(lambda con: sessions.record_boot(con, name, job.id, generation, began, at))
         return await self._place.run(lambda con: sessions.ready_at(con, job.id, generation))
 
     def _changed(self, name: str, config: ServiceConfig, row: SessionRow) -> bool:

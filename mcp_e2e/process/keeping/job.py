@@ -10,6 +10,7 @@ from .backoff import Backoff
 from .capture import Direct, Pipes
 from .life import Life
 from .limits import Limits
+from .looks import Look
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
 from .tree import Tree
@@ -95,12 +96,17 @@ class Keeper:
     def _watched(self, life: dict[str, Any], tree: Tree, output: Pipes | Direct) -> dict[str, Any]:
         """The end of a life that runs; ``life`` is told it too."""
         began = time.monotonic()
-        rule = None if life["ready_at"] else self._spec["ready"]
-        readiness = Readiness(rule, self._program(), tree, life["log_offset"], began, lambda: self._ready(life))
+        readiness = self._readiness(life, tree, began)
         watcher = Life(self._spec, self._events, tree, output, readiness)
         end = watcher.watch(Limits(self._spec, began), lambda: self._save(phase="stopping"))
         life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
         return {**end, "reason": watcher.reason, "escalated": watcher.escalated}
+
+    def _readiness(self, life: dict[str, Any], tree: Tree, began: float) -> Readiness:
+        rule = None if life["ready_at"] else self._spec["ready"]
+        look = Look(rule, self._program(), tree) if rule else None
+        offset = life["log_offset"] if rule and rule["log"] else None
+        return Readiness(look, offset, began, lambda at: self._ready(life, at))
 
     def _start(self, output: Pipes | Direct, life: dict[str, Any], *, bound: bool) -> tuple[int, str | None]:
         def record(pid: int) -> None:
@@ -120,8 +126,8 @@ class Keeper:
         spec = self._spec
         return child.Program(spec["argv"], spec["cwd"], self._env, spec["confinement"], spec["limits"]["file_bytes"])
 
-    def _ready(self, life: dict[str, Any]) -> None:
-        life["ready_at"] = time.time()
+    def _ready(self, life: dict[str, Any], at: float) -> None:
+        life["ready_at"] = at
         self._save(phase="running")
 
     def _save(self, **changes: Any) -> None:
