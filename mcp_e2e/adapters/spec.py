@@ -41,7 +41,9 @@ def service_spec(
 
 def _hash(config: ServiceConfig, cwd: Path, env: Mapping[str, str]) -> str:
     """Of what a running process cannot change any more; one digest over all, kept in the private database."""
-    fixed = [config.command, config.url, config.port, str(cwd), sorted(env.items())]
+    fixed: list[object] = [config.command, config.url, config.port, str(cwd), sorted(env.items())]
+    if config.liveness is not None:  # its keeper goes on by the rule it was given
+        fixed += [config.liveness.model_dump(exclude_none=True), config.liveness_every_s]
     return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()
 
 
@@ -60,6 +62,12 @@ def seen_by_keeper(config: ServiceConfig, port: int) -> Readiness | None:
     if config.kind == "comfyui":
         return Readiness(http="/system_stats", port=port)
     return _look(ready_rule(config.ready), port)
+
+
+def liveness_seen_by_keeper(config: ServiceConfig, port: int) -> Readiness | None:
+    """How its keeper knows that it still answers; None: nobody looks."""
+    rule = config.liveness
+    return _look(Ready(http=rule.http, exec=tuple(rule.exec or ())), port) if rule is not None else None
 
 
 def _look(rule: Ready, port: int) -> Readiness | None:

@@ -76,6 +76,8 @@ class JobSpec:
     confinement: Confinement = Confinement()
     limits: ResourceLimits = ResourceLimits()
     ready: Readiness | None = None  # services
+    liveness: Readiness | None = None  # services: by what they are known to answer once ready; three misses end a life
+    liveness_every_s: float = 10.0
     log_keep_bytes: int | None = None  # services: older output is given up, offsets stay as they are
     idle_stop_s: float | None = None  # services: seconds without a lease alive in ``leases`` after which it is stopped
     leases: Path | None = None
@@ -124,6 +126,7 @@ class Life:
     ended_at: float | None = None
     exit_code: int | None = None
     signal: int | None = None
+    cause: Literal["liveness"] | None = None  # why its keeper ended it, so that the next one might begin
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class Stream:
 
 
 ExitReason = Literal[
-    "exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed", "idle", "memory", "processes"
+    "exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed", "idle", "memory", "processes", "liveness"
 ]
 
 

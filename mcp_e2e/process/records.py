@@ -48,6 +48,8 @@ def stored_spec(spec: JobSpec, created_at: float) -> dict[str, Any]:
         "confinement": {**asdict(spec.confinement), "read_only": [str(path) for path in spec.confinement.read_only]},
         "limits": asdict(spec.limits),
         "ready": asdict(spec.ready) if spec.ready else None,
+        "liveness": asdict(spec.liveness) if spec.liveness else None,
+        "liveness_every_s": spec.liveness_every_s,
         "log_keep_bytes": spec.log_keep_bytes,
         "idle_stop_s": spec.idle_stop_s,
         "leases": str(spec.leases) if spec.leases else None,

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from mcp_e2e.adapters.spec import missing_program, seen_by_keeper, service_spec
+from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_spec
 from mcp_e2e.contracts import Progress
 from mcp_e2e.errors import PortTaken, SetupError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
@@ -100,16 +100,17 @@ class Boots:
         spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
         if problem := missing_program(spec.argv, cwd, full.get("PATH")):
             raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
-        ready = seen_by_keeper(config, spec.port)
-        if ready and ready.exec and (problem := missing_program(ready.exec, cwd, full.get("PATH"))):
-            raise SetupError(f"service {name}: ready.exec: {problem}", remedy=f"Correct services.{name}.ready.")
+        looks = {"ready": seen_by_keeper(config, spec.port), "liveness": liveness_seen_by_keeper(config, spec.port)}
+        for key, look in looks.items():
+            if look and look.exec and (problem := missing_program(look.exec, cwd, full.get("PATH"))):
+                raise SetupError(f"service {name}: {key}.exec: {problem}", remedy=f"Correct services.{name}.{key}.")
         outputs.mkdir(parents=True, exist_ok=True)
         first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
         now, title = self._place.now(), self._place.masked(" ".join(spec.argv))[:200]
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
-        await jobs.launch(self._place.layout.jobs, self._job(spec, config, job_id, full, first, ready))
+        await jobs.launch(self._place.layout.jobs, self._job(spec, config, job_id, full, first, looks))
 
     def _job(
         self,
@@ -118,7 +119,7 @@ class Boots:
         job_id: str,
         env: Mapping[str, str],
         first_generation: int,
-        ready: Readiness | None,
+        looks: Mapping[str, Readiness | None],
     ) -> JobSpec:
         return JobSpec(
             id=job_id,
@@ -130,7 +131,9 @@ class Boots:
             stop_grace_s=spec.stop_grace_s,
             restart=spec.restart,
             first_generation=first_generation,
-            ready=ready,
+            ready=looks["ready"],
+            liveness=looks["liveness"],
+            liveness_every_s=config.liveness_every_s,
             log_keep_bytes=config.log_keep_mb * MIB,
             idle_stop_s=config.idle_stop_s,
             leases=self._place.layout.leases,

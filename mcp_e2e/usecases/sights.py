@@ -17,6 +17,8 @@ from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.usecases.workplace import Workplace
 
+HUNG = "it did not answer three looks in a row (liveness)"
+
 
 class Sights:
     def __init__(self, place: Workplace) -> None:
@@ -85,7 +87,7 @@ class Sights:
             outputs=row.outputs,
             log=job.log,
             log_offset=job.lives[-1].log_offset if job.lives else 0,
-            cause=_cause(job) if state is SessionState.FAILED else None,
+            cause=_cause(job) if state is SessionState.FAILED else _restarted_for(job),
         )
 
     async def after_stop(self, name: str) -> Session:
@@ -147,20 +149,31 @@ class Sights:
 
 def _stage(job: Job, health: Health, now: float) -> str:
     if job.state is JobState.BACKOFF and job.retry_at is not None:
-        return f"died, restarting in {max(0.0, job.retry_at - now):.0f} s"
+        why = "did not answer" if job.lives and job.lives[-1].cause else "died"
+        return f"{why}, restarting in {max(0.0, job.retry_at - now):.0f} s"
     if not job.live:
         return "ended"
     return health.stage
+
+
+def _restarted_for(job: Job) -> str | None:
+    """Why its keeper ended the life before, where it did."""
+    before = [life for life in job.lives if life.ended_at is not None][-1:]
+    return f"generation {before[0].generation} was ended: {HUNG}" if before and before[0].cause else None
 
 
 def _cause(job: Job) -> str:
     """Why a session failed, in a sentence."""
     if job.exit is None:
         return "its process and its keeper are gone without a trace: killed from outside, or the machine restarted"
-    ended = f"signal {job.exit.signal}" if job.exit.signal is not None else f"exit code {job.exit.exit_code}"
+    code, number = job.exit.exit_code, job.exit.signal
+    ended = f"signal {number}" if number is not None else f"exit code {code}"
+    if job.lives and job.lives[-1].cause:
+        ended = f"{ended}, for {HUNG}"
     return {
         "crash_loop": f"it died {len(job.lives)} times, last with {ended}; restarts are used up",
         "fatal_exit": f"it ended with {ended}, which is not tried again",
+        "liveness": f"its process was ended: {HUNG}",
         "idle": "it was stopped because no server was left on the project (idle_stop_s)",
         "exec_failed": job.exit.error or "it could not be started",
     }.get(job.exit.reason, f"it ended by itself with {ended}")

@@ -41,5 +41,5 @@ class Adopter(Keeper):
         running()
         return self._watched(life, orphan.Orphan(process, self._spec["id"]), output)
 
-    def _reason(self, code: int | None) -> str | None:
-        return super()._reason(code) or (None if self._known is not None else "exited")
+    def _reason(self, ended_for: str | None, code: int | None) -> str | None:
+        return super()._reason(ended_for, code) or (None if self._known is not None else ended_for or "exited")

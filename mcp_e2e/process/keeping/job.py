@@ -10,7 +10,8 @@ from .backoff import Backoff
 from .capture import Direct, Pipes
 from .life import Life
 from .limits import Limits
-from .looks import Look
+from .liveness import LIVENESS, Liveness
+from .looks import LIMIT_S, Look
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
 from .tree import Tree
@@ -58,17 +59,24 @@ class Keeper:
                 return self._record("stopped", {})
             began = time.monotonic()
             end = self._live(running)
-            reason = end.pop("reason") or self._reason(end["exit_code"])
+            reason = self._reason(end.pop("reason"), end["exit_code"])
             delay = None if reason else self._backoff.delay(time.monotonic(), time.monotonic() - began, _jitter())
             if reason or delay is None:
                 return self._record(reason or "crash_loop", end)
             self._rest(delay)
             self._state["generation"] += 1
 
-    def _reason(self, code: int | None) -> str | None:
+    def _reason(self, ended_for: str | None, code: int | None) -> str | None:
+        """Why a life that ended with ``code``, by itself unless it was ``ended_for`` something, is the last one."""
+        if ended_for not in (None, LIVENESS):
+            return ended_for
         if self._spec["kind"] == "command":
             return "exited"
-        return "stopped" if self._events.check() else self._backoff.end_reason(code)
+        if self._events.check():
+            return "stopped"
+        if ended_for == LIVENESS:  # how its end went tells nothing
+            return LIVENESS if self._spec["restart"]["mode"] == "never" else None
+        return self._backoff.end_reason(code)
 
     def _rest(self, delay: float) -> None:
         self._save(phase="backoff", process=None, retry_at=time.time() + delay)
@@ -96,10 +104,11 @@ class Keeper:
     def _watched(self, life: dict[str, Any], tree: Tree, output: Pipes | Direct) -> dict[str, Any]:
         """The end of a life that runs; ``life`` is told it too."""
         began = time.monotonic()
-        readiness = self._readiness(life, tree, began)
-        watcher = Life(self._spec, self._events, tree, output, readiness)
+        looks = (self._readiness(life, tree, began), self._liveness(life, tree))
+        watcher = Life(self._spec, self._events, tree, output, looks)
         end = watcher.watch(Limits(self._spec, began), lambda: self._save(phase="stopping"))
         life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
+        life["cause"] = LIVENESS if watcher.reason == LIVENESS else None
         return {**end, "reason": watcher.reason, "escalated": watcher.escalated}
 
     def _readiness(self, life: dict[str, Any], tree: Tree, began: float) -> Readiness:
@@ -107,6 +116,12 @@ class Keeper:
         look = Look(rule, self._program(), tree) if rule else None
         offset = life["log_offset"] if rule and rule["log"] else None
         return Readiness(look, offset, began, lambda at: self._ready(life, at))
+
+    def _liveness(self, life: dict[str, Any], tree: Tree) -> Liveness:
+        rule, every_s = self._spec["liveness"], self._spec["liveness_every_s"]
+        limit_s = min(LIMIT_S, max(1.0, every_s))
+        look = Look(rule, self._program(), tree, limit_s) if rule else None
+        return Liveness(look, every_s, lambda: self._spec["ready"] is None or life["ready_at"] is not None)
 
     def _start(self, output: Pipes | Direct, life: dict[str, Any], *, bound: bool) -> tuple[int, str | None]:
         def record(pid: int) -> None:
@@ -150,7 +165,7 @@ class Keeper:
 def _life(generation: int, log_offset: int) -> dict[str, Any]:
     """As ``model.jobs.Life``."""
     began = {"generation": generation, "started_at": time.time(), "log_offset": log_offset}
-    return {**began, "ready_at": None, "ended_at": None, "exit_code": None, "signal": None}
+    return {**began, "ready_at": None, "ended_at": None, "exit_code": None, "signal": None, "cause": None}
 
 
 def _jitter() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from .liveness import LIVENESS
 from .quiet import TYPE_CHECKING
 from .tree import UNKNOWN, Tree
 from .upkeep import Upkeep
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .capture import Direct, Pipes
     from .events import Events
     from .limits import Limits
+    from .liveness import Liveness
     from .readiness import Readiness
 else:
     import _signal as signal
@@ -29,9 +31,14 @@ class Life:
     """One generation, watched until its whole tree is gone; ``reason`` is set when it did not end by itself."""
 
     def __init__(
-        self, spec: Mapping[str, Any], events: Events, tree: Tree, output: Pipes | Direct, readiness: Readiness
+        self,
+        spec: Mapping[str, Any],
+        events: Events,
+        tree: Tree,
+        output: Pipes | Direct,
+        looks: tuple[Readiness, Liveness],
     ) -> None:
-        self._readiness = readiness
+        self._readiness, self._liveness = looks
         self._spec, self._events, self._tree, self._output = spec, events, tree, output
         self._upkeep = Upkeep(spec)
         self.reason: str | None = None
@@ -44,9 +51,10 @@ class Life:
         """Returns the end of this life as fields of the exit record."""
         while not self._over(now := time.monotonic()):
             if self.reason is None and self._tree.status is None:
-                self.reason = "stopped" if self._events.down else limits.exceeded(now) or self._upkeep.look(now)
+                self.reason = "stopped" if self._events.down else self._why_end(now, limits)
                 if self.reason:
-                    stopping()
+                    if self.reason != LIVENESS:  # the job goes on
+                        stopping()
                     self._ladder = self._rungs()
             if self._ladder and now >= self._next_rung:
                 self._climb(now)
@@ -57,6 +65,9 @@ class Life:
         suspended = {"suspended_s": limits.awake.suspended_s}
         strays, survivors = self._tree.kill_rest()
         return {**self._output.finish(), **self._result(), **suspended, "strays": strays, "error": _stuck(survivors)}
+
+    def _why_end(self, now: float, limits: Limits) -> str | None:
+        return limits.exceeded(now) or self._upkeep.look(now) or self._liveness.look(now)
 
     def _rungs(self) -> Ladder:
         grace = self._spec["stop_grace_s"]
@@ -79,6 +90,7 @@ class Life:
         if self._tree.status is None:
             return False
         self._readiness.dismiss()
+        self._liveness.dismiss()
         self._dead_since = now if self._dead_since is None else self._dead_since
         give_up = self._dead_since + DRAIN_S
         if self._tree.gone:
@@ -91,7 +103,7 @@ class Life:
         if self._dead_since is not None:
             times.append(self._dead_since + DRAIN_S)
         elif not self.reason:
-            wards = (limits, self._upkeep, self._readiness)
+            wards = (limits, self._upkeep, self._readiness, self._liveness)
             return min(filter(None, (ward.next_look(now) for ward in wards)), default=None)
         return min((time for time in times if time > now), default=None)
 
