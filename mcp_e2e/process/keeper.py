@@ -2,7 +2,7 @@
 
 ``python -I -S keeper.py JOBDIR [LOCKFD]``; standard library only, nothing of mcp_e2e but the folder ``keeping`` beside
 it. stdin: one JSON object ``{"env": {...}}``, the child's whole environment, never written to disk. stdout: one JSON
-line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec", "message": "..."}``, then nothing more.
+line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec|version", "message": "..."}``, then nothing more.
 ``LOCKFD`` is the job's lock, already held by the launcher, so that no moment exists in which nobody holds it.
 ``--spare`` waits for the folder, the environment and the lock on the socket that is its stdin (``process/spare.py``).
 ``--try-layers FOLDER`` instead tells which layers of confinement hold on this system (``keeping/trial.py``).

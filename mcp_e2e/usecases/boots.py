@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_spec
 from mcp_e2e.contracts import Progress
-from mcp_e2e.errors import PortTaken, SetupError
+from mcp_e2e.errors import PortTaken, ServiceUnavailable, SetupError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
@@ -63,7 +63,10 @@ class Boots:
     async def adopt_orphans(self) -> None:
         """Services whose keepers were killed get new ones, whoever started them."""
         for name in await self._place.run(sessions.unstopped):
-            job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
+            try:
+                job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
+            except ServiceUnavailable:  # of another version: whoever asks for it is told
+                continue
             if job is None or job.state is not JobState.ORPHAN or job.id in self._left_alone:
                 continue
             if not await jobs.adopt(self._place.layout.jobs, job.id):

@@ -8,7 +8,7 @@ import anyio.to_thread
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.adapters.spec import ready_rule, service_spec
 from mcp_e2e.decisions.lifecycle import state_of
-from mcp_e2e.errors import ConfigError, NotFound, UsageError
+from mcp_e2e.errors import ConfigError, NotFound, ServiceUnavailable, StoreError, UsageError
 from mcp_e2e.model.jobs import Job, JobState
 from mcp_e2e.model.services import Health, Session, SessionState
 from mcp_e2e.process import identity, jobs, probes
@@ -42,12 +42,15 @@ class Sights:
         return name, services[name]
 
     def job(self, row: SessionRow | None) -> Job | None:
+        """The keeper's job of a session; ServiceUnavailable where it is of another version of mcp_e2e."""
         if row is None or row.job is None:
             return None
         try:
             return jobs.look(self._place.layout.jobs, row.job)
         except NotFound:
             return None
+        except StoreError as error:
+            raise ServiceUnavailable(error.message, remedy=error.advice, **error.facts) from error
 
     async def look(self, name: str) -> Session:
         """The session as it stands now: keeper's facts and one probe."""

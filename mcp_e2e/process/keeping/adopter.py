@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class Adopter(Keeper):
     """The environment of further lives is that of the running one; where it is not known, there are none."""
 
-    def __init__(self, spec: Mapping[str, Any], events: Events) -> None:
-        before = files.read("state.json")
+    def __init__(self, spec: Mapping[str, Any], before: Mapping[str, Any], events: Events) -> None:
         self._known = orphan.environment(before["process"]["pid"], spec["env_names"])
         super().__init__(spec, self._known or {}, events)
         self._lives += before["lives"]

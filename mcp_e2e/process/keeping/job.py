@@ -15,6 +15,7 @@ from .looks import LIMIT_S, Look
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
 from .tree import Tree
+from .versions import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ class Keeper:
         self._began: tuple[float, float] | None = None  # wall clock, monotonic
         self._lives: list[dict[str, Any]] = []
         self._state: dict[str, Any] = {
-            "schema": 1,
+            "schema": SCHEMA,
             "keeper": identity(os.getpid()),
             "process": None,
             "phase": "starting",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import child, files
+from . import child, files, versions
 from .adopter import Adopter
 from .events import Events
 from .job import Keeper
@@ -39,6 +39,9 @@ def spare() -> NoReturn:
     if not order:
         os._exit(0)
     message = loads(order.decode())
+    if message["program"] != versions.PROGRAM:
+        _answer(error="version", message=f"this keeper is of {versions.PROGRAM}")
+        os._exit(0)
     errors = os.open(f"{message['folder']}/keeper.err", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(errors, 2)
     os.close(errors)
@@ -66,7 +69,8 @@ def _run(folder: str, lock_held: int | None, env: dict[str, str] | None, *, adop
     try:
         os.chdir(folder)
         lock = _own(lock_held, adopts=adopts)
-        _keep(files.read("spec.json"), _environment() if env is None else env, adopts=adopts)
+        spec = _understood("spec.json")
+        _keep(versions.whole_spec(spec), _environment() if env is None else env, adopts=adopts)
         os.close(lock)
         status = 0
     except Refused as refusal:
@@ -101,6 +105,13 @@ def _own(inherited: int | None, *, adopts: bool) -> int:
     return lock
 
 
+def _understood(name: str) -> dict[str, Any]:
+    stored: dict[str, Any] = files.read(name)
+    if why := versions.unreadable(stored):
+        raise Refused("spec", f"{name} of the job {why}")
+    return stored
+
+
 def _environment() -> dict[str, str]:
     """It ends with end of file, so half a message starts nothing."""
     data = b""
@@ -113,7 +124,8 @@ def _environment() -> dict[str, str]:
 def _keep(spec: dict[str, Any], env: dict[str, str], *, adopts: bool) -> None:
     child.become_subreaper()
     files.reserve_record()
-    keeper = Adopter(spec, Events()) if adopts else Keeper(spec, env, Events())
+    before = versions.whole_state(_understood("state.json")) if adopts else None
+    keeper = Adopter(spec, before, Events()) if before else Keeper(spec, env, Events())
     record = keeper.run(lambda: _answer(ok=True))
     files.record_exit(record)
     if record["reason"] == "exec_failed":
