@@ -37,8 +37,9 @@ class Adopter(Keeper):
         self._began = (life["started_at"], time.monotonic() - (time.time() - life["started_at"]))
         output = Direct(os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
         output.handed_over()
+        tree = orphan.Orphan(process, self._spec["id"])  # first: from here on its end is seen, and how
         running()
-        return self._watched(life, orphan.Orphan(process, self._spec["id"]), output)
+        return self._watched(life, tree, output)
 
     def _reason(self, ended_for: str | None, code: int | None) -> str | None:
         return super()._reason(ended_for, code) or (None if self._known is not None else ended_for or "exited")

@@ -39,6 +39,7 @@ class Keeper:
     def __init__(self, spec: Mapping[str, Any], env: Mapping[str, str], events: Events) -> None:
         self._spec, self._env, self._events = spec, env, events
         self._backoff = Backoff(spec["restart"])
+        self._adopts = False  # the process of the next life runs already
         self._began: tuple[float, float] | None = None  # wall clock, monotonic
         self._lives: list[dict[str, Any]] = []
         self._state: dict[str, Any] = {
@@ -56,7 +57,7 @@ class Keeper:
     def run(self, running: Callable[[], None]) -> dict[str, Any]:
         """The exit record; ``running`` is called when the first process has been executed."""
         while True:
-            if self._events.check():
+            if self._events.check() and not self._adopts:
                 return self._record("stopped", {})
             began = time.monotonic()
             end = self._live(running)
