@@ -7,8 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import httpx
+
 from mcp_e2e.adapters.placeholders import fill
-from mcp_e2e.model.jobs import RestartPolicy
+from mcp_e2e.model.jobs import Readiness, RestartPolicy
 from mcp_e2e.model.services import ServiceSpec
 from mcp_e2e.model.work import Ready
 from mcp_e2e.settings import ReadyConfig, ServiceConfig
@@ -39,7 +41,9 @@ def service_spec(
 
 def _hash(config: ServiceConfig, cwd: Path, env: Mapping[str, str]) -> str:
     """Of what a running process cannot change any more; one digest over all, kept in the private database."""
-    fixed = [config.command, config.url, config.port, str(cwd), sorted(env.items())]
+    fixed: list[object] = [config.command, config.url, config.port, str(cwd), sorted(env.items())]
+    if config.liveness is not None:  # its keeper goes on by the rule it was given
+        fixed += [config.liveness.model_dump(exclude_none=True), config.liveness_every_s]
     return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()
 
 
@@ -48,6 +52,31 @@ def ready_rule(config: ReadyConfig | None) -> Ready:
     if config is None:
         return Ready(tcp=True)
     return Ready(http=config.http, tcp=bool(config.tcp), log=config.log, exec=tuple(config.exec or ()))
+
+
+def seen_by_keeper(config: ServiceConfig, port: int) -> Readiness | None:
+    """How the keeper of a service that listens on ``port`` (0: on none) knows it ready; None: there is nothing to see.
+
+    A server looks for itself too, and further: whose answer it is, and what it says.
+    """
+    if config.kind == "comfyui":
+        return Readiness(http="/system_stats", port=port)
+    return _look(ready_rule(config.ready), port)
+
+
+def liveness_seen_by_keeper(config: ServiceConfig, port: int) -> Readiness | None:
+    """How its keeper knows that it still answers; None: nobody looks."""
+    rule = config.liveness
+    return _look(Ready(http=rule.http, exec=tuple(rule.exec or ())), port) if rule is not None else None
+
+
+def _look(rule: Ready, port: int) -> Readiness | None:
+    if rule.log or rule.exec:
+        return Readiness(rule.log, fill(rule.exec, {"port": str(port), "python": sys.executable}))
+    if not port:
+        return None
+    path = httpx.URL(f"http://127.0.0.1/{rule.http.lstrip('/')}").raw_path.decode("ascii") if rule.http else None
+    return Readiness(http=path, port=port)
 
 
 def fill_python(argv: Sequence[str]) -> list[str]:

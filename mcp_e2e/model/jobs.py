@@ -46,10 +46,16 @@ class ResourceLimits:
 
 @dataclass(frozen=True)
 class Readiness:
-    """What its keeper knows a service ready by: a line of its log (regular expression), or a program ending with 0."""
+    """What its keeper knows a service ready by: one of these, looked at without any server.
+
+    A line of its log (regular expression), a program ending with 0, an answer to ``http`` (a path, as it is sent) on
+    ``port`` of this machine below 500 and not 404, or, with neither of them, that the port accepts a connection.
+    """
 
     log: str | None = None
     exec: tuple[str, ...] = ()
+    http: str | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class JobSpec:
     confinement: Confinement = Confinement()
     limits: ResourceLimits = ResourceLimits()
     ready: Readiness | None = None  # services
+    liveness: Readiness | None = None  # services: by what they are known to answer once ready; three misses end a life
+    liveness_every_s: float = 10.0
     log_keep_bytes: int | None = None  # services: older output is given up, offsets stay as they are
     idle_stop_s: float | None = None  # services: seconds without a lease alive in ``leases`` after which it is stopped
     leases: Path | None = None
@@ -108,7 +116,7 @@ class ProcessIdentity:
 class Life:
     """One generation of a job's process, alive while ``ended_at`` is None. ``log_offset``: where its output starts.
 
-    ``ready_at``: when its keeper had seen it ready, of a service with ``JobSpec.ready``.
+    ``ready_at``: when its keeper first saw it ready, of a service with ``JobSpec.ready`` that went on to be so.
     """
 
     generation: int
@@ -118,6 +126,7 @@ class Life:
     ended_at: float | None = None
     exit_code: int | None = None
     signal: int | None = None
+    cause: Literal["liveness"] | None = None  # why its keeper ended it, so that the next one might begin
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,7 @@ class Stream:
 
 
 ExitReason = Literal[
-    "exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed", "idle", "memory", "processes"
+    "exited", "timeout", "stopped", "crash_loop", "fatal_exit", "exec_failed", "idle", "memory", "processes", "liveness"
 ]
 
 

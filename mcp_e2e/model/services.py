@@ -83,4 +83,4 @@ class Session:
     outputs: Path | None = None
     log: Path | None = None
     log_offset: int = 0
-    cause: str | None = None  # failed: why, in a sentence
+    cause: str | None = None  # failed, or restarted for it did not answer: why, in a sentence

@@ -2,10 +2,10 @@
 
 ``python -I -S keeper.py JOBDIR [LOCKFD]``; standard library only, nothing of mcp_e2e but the folder ``keeping`` beside
 it. stdin: one JSON object ``{"env": {...}}``, the child's whole environment, never written to disk. stdout: one JSON
-line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec", "message": "..."}``, then nothing more.
+line, ``{"ok": true}`` or ``{"error": "exec|stopped|locked|used|spec|version", "message": "..."}``, then nothing more.
 ``LOCKFD`` is the job's lock, already held by the launcher, so that no moment exists in which nobody holds it.
 ``--spare`` waits for the folder, the environment and the lock on the socket that is its stdin (``process/spare.py``).
-``--look PATTERN OFFSET`` (Windows) ends with 0 when a line of the log matches.
+``--look RULE OFFSET`` (Windows) ends with 0 when what the rule, as JSON, asks for is there.
 ``--try-layers FOLDER`` instead tells which layers of confinement hold on this system (``keeping/trial.py``).
 """
 
@@ -20,9 +20,10 @@ if __name__ == "__main__":
 
         tried(sys.argv[2])
     elif sys.argv[1] == "--look":
-        from keeping.searching import found  # type: ignore[import-not-found,unused-ignore]
+        from keeping.quiet import loads  # type: ignore[import-not-found,unused-ignore]
+        from keeping.searching import seen  # type: ignore[import-not-found,unused-ignore]
 
-        sys.exit(0 if found(sys.argv[2], int(sys.argv[3])) else 1)
+        sys.exit(0 if seen(loads(sys.argv[2]), int(sys.argv[3])) else 1)
     elif sys.platform == "win32":
         from keeping.program_windows import main  # type: ignore[import-not-found,unused-ignore]
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mcp_e2e import __version__
 from mcp_e2e.process.stop import ask_to_stop
 
 START_S = 30.0
@@ -53,7 +54,7 @@ class Spare:
                         self._ours = _started()
 
     def ask(self, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
-        """The keeper's answer, as it gives to whoever starts it; None when there is none to ask, or it died.
+        """The keeper's answer, as it gives to whoever starts it; None when there is none of our version, or it died.
 
         An empty one when it is silent for ``ACK_S``: it has the lock, and is told to run nothing any more.
         """
@@ -86,12 +87,14 @@ if sys.platform == "win32":
 else:
 
     def _answer(ours: socket.socket, folder: Path, env: Mapping[str, str], lock: int) -> Mapping[str, Any] | None:
-        message = json.dumps({"folder": str(folder.absolute()), "env": dict(env)}).encode("ascii")
+        order = {"program": __version__, "folder": str(folder.absolute()), "env": dict(env)}
+        message = json.dumps(order).encode("ascii")
         sent = socket.send_fds(ours, [message[:_FIRST_BYTES]], [lock])
         ours.sendall(message[sent:])
         ours.shutdown(socket.SHUT_WR)
         said = b"".join(iter(lambda: ours.recv(65_536), b""))
-        return dict(json.loads(said)) if said.endswith(b"\n") else None
+        answer = dict(json.loads(said)) if said.endswith(b"\n") else None
+        return None if answer and answer.get("error") == "version" else answer
 
 
 def _started() -> socket.socket:

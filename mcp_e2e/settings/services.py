@@ -37,34 +37,39 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
-class ReadyConfig(Table):
-    """How to see that a service is ready; exactly one of the four."""
+class LivenessConfig(Table):
+    """How to see that a service still answers; exactly one of the three."""
 
-    model_config = ConfigDict(json_schema_extra=one_of("http", "tcp", "log", "exec"))
+    model_config = ConfigDict(json_schema_extra=one_of("http", "tcp", "exec"))
 
     http: Annotated[str, Field(pattern=URL_PATH)] | None = Field(
-        default=None, description="Path on the service's port that must answer 2xx or 3xx."
+        default=None, description="Path on the service's port that must answer, below 500 and not 404."
     )
     tcp: Literal[True] | None = Field(default=None, description="true: the port accepts a connection.")
-    log: Text | None = Field(
-        default=None, description="Regular expression that a line of the service's output must match."
-    )
     exec: Argv | None = Field(default=None, description="Program and arguments that must end with exit code 0.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if len(self.model_dump(exclude_none=True)) != 1:
-            reject([Fault((), "needs exactly one of http, tcp, log, exec", "Keep one of the four.")])
+            known = ", ".join(key for key in ("http", "tcp", "log", "exec") if key in type(self).model_fields)
+            reject([Fault((), f"needs exactly one of {known}", "Keep one of them.")])
+        return self
+
+
+class ReadyConfig(LivenessConfig):
+    """How to see that a service is ready; exactly one of the four."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("http", "tcp", "log", "exec"))
+
+    log: Text | None = Field(
+        default=None, description="Regular expression that a line of the service's output must match."
+    )
+
+    @model_validator(mode="after")
+    def _is_pattern(self) -> Self:
         if self.log is not None and (wrong := _no_pattern(self.log)):
-            reject(
-                [
-                    Fault(
-                        ("log",),
-                        f"is no regular expression: {wrong}",
-                        "Write one, or escape what it has of .*+?()[]{}.",
-                    )
-                ]
-            )
+            remedy = "Write one, or escape what it has of .*+?()[]{}."
+            reject([Fault(("log",), f"is no regular expression: {wrong}", remedy)])
         return self
 
 
@@ -86,6 +91,14 @@ class ServiceConfig(Table):
     )
     ready: ReadyConfig | None = Field(
         default=None, description="How to see that a command is ready. Without it: its port accepts a connection."
+    )
+    liveness: LivenessConfig | None = Field(
+        default=None,
+        description="How to see that it still answers once ready; after three misses in a row that life is ended"
+        " and restart decides. Unset: not looked at.",
+    )
+    liveness_every_s: Annotated[float, Field(ge=1, le=LONGEST_S, allow_inf_nan=False)] = Field(
+        default=10.0, description="Seconds from one look to the next; a look may take as long, at most 10 s."
     )
     env: dict[EnvName, EnvValue] = Field(
         default={}, repr=False, description="Variables for the process. ${NAME} is taken from the environment or .env."
@@ -161,8 +174,18 @@ class ServiceConfig(Table):
             yield Fault(("ready",), "looks at a port, but the service has none", "Add port = 0 or a number.")
         elif self.ready is not None and self.ready.log and self.url is not None:
             yield Fault(("ready", "log"), "an attached server's output is not ours to read", "Use http or tcp.")
+        if self.liveness is not None:
+            yield from self._liveness_faults(addressed=addressed)
         if not addressed and any("{port}" in word for word in self.command or ()):
             yield Fault(("command",), "uses {port}, but the service has no port", "Add port = 0 or a number.")
+
+    def _liveness_faults(self, *, addressed: bool) -> Iterator[Fault]:
+        if self.url is not None:
+            yield Fault(("liveness",), "an attached server is never restarted", "Delete liveness.")
+        elif self.liveness and not self.liveness.exec and not addressed:
+            yield Fault(("liveness",), "looks at a port, but the service has none", "Add port = 0 or a number.")
+        elif self.ready is None and not addressed:
+            yield Fault(("liveness",), "begins when the service is ready, which nothing tells", "Add ready.")
 
 
 def _no_pattern(text: str) -> str | None:

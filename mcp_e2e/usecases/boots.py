@@ -1,6 +1,5 @@
 """Starting a service once, however many ask for it at the same time, and waiting for it."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -9,10 +8,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from mcp_e2e.adapters.placeholders import fill
-from mcp_e2e.adapters.spec import missing_program, ready_rule, service_spec
+from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_spec
 from mcp_e2e.contracts import Progress
-from mcp_e2e.errors import PortTaken, SetupError
+from mcp_e2e.errors import PortTaken, ServiceUnavailable, SetupError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
@@ -74,7 +72,10 @@ class Boots:
     async def adopt_orphans(self) -> None:
         """Services whose keepers were killed get new ones, whoever started them."""
         for name in await self._place.run(sessions.unstopped):
-            job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
+            try:
+                job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
+            except ServiceUnavailable:  # of another version: whoever asks for it is told
+                continue
             if job is None or job.state is not JobState.ORPHAN or job.id in self._left_alone:
                 continue
             if not await jobs.adopt(self._place.layout.jobs, job.id):
@@ -111,16 +112,17 @@ class Boots:
         spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
         if problem := missing_program(spec.argv, cwd, full.get("PATH")):
             raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
-        ready = _seen_by_keeper(config, spec)
-        if ready and ready.exec and (problem := missing_program(ready.exec, cwd, full.get("PATH"))):
-            raise SetupError(f"service {name}: ready.exec: {problem}", remedy=f"Correct services.{name}.ready.")
+        looks = {"ready": seen_by_keeper(config, spec.port), "liveness": liveness_seen_by_keeper(config, spec.port)}
+        for key, look in looks.items():
+            if look and look.exec and (problem := missing_program(look.exec, cwd, full.get("PATH"))):
+                raise SetupError(f"service {name}: {key}.exec: {problem}", remedy=f"Correct services.{name}.{key}.")
         outputs.mkdir(parents=True, exist_ok=True)
         first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
         now, title = self._place.now(), self._place.masked(" ".join(spec.argv))[:200]
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
-        await jobs.launch(self._place.layout.jobs, self._job(by, spec, config, job_id, full, first, ready))
+        await jobs.launch(self._place.layout.jobs, self._job(by, spec, config, job_id, full, first, looks))
 
     def _job(
         self,
@@ -130,7 +132,7 @@ class Boots:
         job_id: str,
         env: Mapping[str, str],
         first_generation: int,
-        ready: Readiness | None,
+        looks: Mapping[str, Readiness | None],
     ) -> JobSpec:
         return JobSpec(
             id=job_id,
@@ -149,7 +151,9 @@ class Boots:
             stop_grace_s=spec.stop_grace_s,
             restart=spec.restart,
             first_generation=first_generation,
-            ready=ready,
+            ready=looks["ready"],
+            liveness=looks["liveness"],
+            liveness_every_s=config.liveness_every_s,
             log_keep_bytes=config.log_keep_mb * MIB,
             idle_stop_s=config.idle_stop_s,
             leases=self._place.layout.leases,
@@ -198,11 +202,3 @@ def _newer(folder: Path, patterns: list[str], begun: float, now: float) -> list[
                 if path.is_file() and begun < (at := path.stat().st_mtime) <= now:
                     found[path.relative_to(folder).as_posix()] = at
     return sorted(found, key=lambda name: -found[name])
-
-
-def _seen_by_keeper(config: ServiceConfig, spec: ServiceSpec) -> Readiness | None:
-    """What only the keeper can see; an address is looked at by whoever asks."""
-    rule = ready_rule(config.ready)
-    if not (rule.log or rule.exec):
-        return None
-    return Readiness(rule.log, fill(rule.exec, {"port": str(spec.port), "python": sys.executable}))

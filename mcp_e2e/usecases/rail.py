@@ -9,7 +9,7 @@ from sqlite3 import Connection
 import anyio.to_thread
 
 from mcp_e2e.decisions.policy import Concern, concerns
-from mcp_e2e.errors import Forbidden, NeedsConfirmation, NotFound
+from mcp_e2e.errors import Forbidden, NeedsConfirmation, NotFound, StoreError
 from mcp_e2e.model.jobs import ResourceLimits
 from mcp_e2e.process import jobs
 from mcp_e2e.settings import ExecConfig
@@ -66,7 +66,7 @@ class Rail:
         """Processes that are not the command's to signal: this server, and the services with their keepers."""
         found = {os.getpid(): "this server"}
         for row in running:
-            with suppress(NotFound):
+            with suppress(NotFound, StoreError):
                 job = jobs.look(self._place.layout.jobs, row.job or "")
                 found |= {job.process.pid: f"service {row.service}"} if job.process else {}
                 found |= {job.keeper.pid: f"the keeper of service {row.service}"} if job.keeper else {}

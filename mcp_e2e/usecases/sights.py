@@ -8,7 +8,7 @@ import anyio.to_thread
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.adapters.spec import ready_rule, service_spec
 from mcp_e2e.decisions.lifecycle import state_of
-from mcp_e2e.errors import ConfigError, NotFound, UsageError
+from mcp_e2e.errors import ConfigError, NotFound, ServiceUnavailable, StoreError, UsageError
 from mcp_e2e.model.jobs import Job, JobState
 from mcp_e2e.model.services import Health, Session, SessionState
 from mcp_e2e.process import identity, jobs, probes, sandbox
@@ -16,6 +16,8 @@ from mcp_e2e.settings import ServiceConfig, UnsetVariable, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.usecases.workplace import Workplace
+
+HUNG = "it did not answer three looks in a row (liveness)"
 
 
 class Sights:
@@ -40,12 +42,15 @@ class Sights:
         return name, services[name]
 
     def job(self, row: SessionRow | None) -> Job | None:
+        """The keeper's job of a session; ServiceUnavailable where it is of another version of mcp_e2e."""
         if row is None or row.job is None:
             return None
         try:
             return jobs.look(self._place.layout.jobs, row.job)
         except NotFound:
             return None
+        except StoreError as error:
+            raise ServiceUnavailable(error.message, remedy=error.advice, **error.facts) from error
 
     async def look(self, name: str) -> Session:
         """The session as it stands now: keeper's facts and one probe."""
@@ -86,7 +91,7 @@ class Sights:
             outputs=row.outputs,
             log=job.log,
             log_offset=job.lives[-1].log_offset if job.lives else 0,
-            cause=_cause(job) if state is SessionState.FAILED else None,
+            cause=_cause(job) if state is SessionState.FAILED else _restarted_for(job),
         )
 
     async def after_stop(self, name: str) -> Session:
@@ -131,7 +136,8 @@ class Sights:
         generation, now = job.generation, self._place.now()
         if health.answering and job.lives and not self._place.reads_only:
             life = job.lives[-1]
-            await self._place.run(lambda con: sessions.record_boot(con, name, job.id, generation, life.started_at, now))
+            began, at = life.started_at, min(now, life.ready_at or now)  # its keeper may have seen it before anybody
+            await self._place.run(lambda con: sessions.record_boot(con, name, job.id, generation, began, at))
         return await self._place.run(lambda con: sessions.ready_at(con, job.id, generation))
 
     def _changed(self, name: str, config: ServiceConfig, row: SessionRow) -> bool:
@@ -147,20 +153,31 @@ class Sights:
 
 def _stage(job: Job, health: Health, now: float) -> str:
     if job.state is JobState.BACKOFF and job.retry_at is not None:
-        return f"died, restarting in {max(0.0, job.retry_at - now):.0f} s"
+        why = "did not answer" if job.lives and job.lives[-1].cause else "died"
+        return f"{why}, restarting in {max(0.0, job.retry_at - now):.0f} s"
     if not job.live:
         return "ended"
     return health.stage
+
+
+def _restarted_for(job: Job) -> str | None:
+    """Why its keeper ended the life before, where it did."""
+    before = [life for life in job.lives if life.ended_at is not None][-1:]
+    return f"generation {before[0].generation} was ended: {HUNG}" if before and before[0].cause else None
 
 
 def _cause(job: Job) -> str:
     """Why a session failed, in a sentence."""
     if job.exit is None:
         return "its process and its keeper are gone without a trace: killed from outside, or the machine restarted"
-    ended = f"signal {job.exit.signal}" if job.exit.signal is not None else f"exit code {job.exit.exit_code}"
+    code, number = job.exit.exit_code, job.exit.signal
+    ended = f"signal {number}" if number is not None else f"exit code {code}"
+    if job.lives and job.lives[-1].cause:
+        ended = f"{ended}, for {HUNG}"
     return {
         "crash_loop": f"it died {len(job.lives)} times, last with {ended}; restarts are used up",
         "fatal_exit": f"it ended with {ended}, which is not tried again",
+        "liveness": f"its process was ended: {HUNG}",
         "idle": "it was stopped because no server was left on the project (idle_stop_s)",
         "exec_failed": job.exit.error or "it could not be started",
     }.get(job.exit.reason, f"it ended by itself with {ended}")

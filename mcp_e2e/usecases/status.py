@@ -77,7 +77,7 @@ class Status:
         return {
             "project": str(loaded.project),
             "config_file": str(loaded.file) if loaded.file else None,
-            "warnings": list(loaded.warnings),
+            "warnings": [*loaded.warnings, *jobs.strange_jobs(self._place.layout.jobs)],
             "services": [await self._service(name) for name in loaded.settings.services],
             "tests": [
                 KnownTest(

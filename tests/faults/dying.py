@@ -42,7 +42,7 @@ from mcp_e2e.process.keeping import files, program
 def die(*_):
     os.kill(os.getpid(), 9)
 
-put, replace = files.put, os.replace
+put, replace = files.put, files.replace
 """
 
 

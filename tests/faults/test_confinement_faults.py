@@ -110,8 +110,8 @@ from pathlib import Path
 import anyio
 from mcp_e2e.bootstrap import Options, open_app
 from mcp_e2e.errors import Unsupported
-from mcp_e2e.process.keeping import confine
-assert confine.apply(("mounts",), {"read_only": []}) == {}
+from mcp_e2e.process.keeping import layers
+assert layers.apply(("mounts",), {"read_only": []}) == {}
 
 async def main():
     async with open_app(Options(project=Path(sys.argv[1])), os.environ, client_name="inner") as app:

@@ -20,8 +20,8 @@ from tests.usecases.conftest import Servers
 
 BEFORE_STATE = "files.put = die"
 BEFORE_THE_GATE = "files.put = lambda name, value: (put(name, value), value['process'] and die())"
-BEFORE_THE_RECORD = "os.replace = lambda old, new: die() if new == 'exit.json' else replace(old, new)"
-AFTER_THE_RECORD = "os.replace = lambda old, new: (replace(old, new), new == 'exit.json' and die())"
+BEFORE_THE_RECORD = "files.replace = lambda old, new: die() if new == 'exit.json' else replace(old, new)"
+AFTER_THE_RECORD = "files.replace = lambda old, new: (replace(old, new), new == 'exit.json' and die())"
 
 
 async def test_fault_04_keeper_killed_before_its_state(room: Room) -> None:

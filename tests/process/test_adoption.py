@@ -10,6 +10,7 @@ import pytest
 
 from mcp_e2e.model.jobs import JobState, RestartPolicy
 from mcp_e2e.process import jobs
+from mcp_e2e.process import stop as stopping
 from mcp_e2e.process.identity import identity, is_alive, send_signal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pidfd and /proc")
@@ -79,3 +80,12 @@ async def test_of_many_adopters_one_wins_and_what_is_kept_is_not_adopted(room):
             racers.start_soon(race)
     assert won.count(True) == 1
     assert not await jobs.adopt(room.dir, before.id)
+
+
+async def test_a_stop_that_its_keeper_did_not_live_to_obey_is_obeyed_by_the_next(room):
+    """The wish was stored, then the keeper was killed: its successor ends the process, and only then says stopped."""
+    before = await orphaned(room, "sh", "-c", "echo up; exec sleep 60")
+    assert not stopping.ask_to_stop(before.folder)
+    assert await jobs.adopt(room.dir, before.id)
+    end = (await room.end(before)).exit
+    assert (end.reason, is_alive(before.process)) == ("stopped", False)

@@ -174,7 +174,7 @@ STAND_IN = """
 import os, sys
 sys.path.append(sys.argv[1])
 from keeping import files, handshake, owning
-from keeping.life import Keeper
+from keeping.job import Keeper
 from keeping.system import Events
 
 def work():

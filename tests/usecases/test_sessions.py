@@ -10,6 +10,8 @@ import pytest
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.errors import ConfigError, SetupError, UsageError
 from mcp_e2e.model.work import Ready
+from mcp_e2e.process import jobs
+from mcp_e2e.store.sessions import boots
 from tests.usecases.conftest import Servers
 
 
@@ -164,3 +166,24 @@ async def test_a_service_that_says_by_its_log_that_it_is_ready(server: Servers, 
     async with server() as app:
         with pytest.raises(SetupError, match="no-such-probe"):
             await app.sessions.start(app.caller)
+
+
+async def test_a_boot_is_measured_though_no_server_looks(project: Path, server: Servers) -> None:
+    """Its keeper saw it ready; whoever looks later tells that time, not his own."""
+    service = project / "service.py"
+    service.write_text(
+        f"import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)\n{service.read_text()}"
+    )
+    async with server(stops=False) as one:
+        started = await one.sessions.start(one.caller, wait_seconds=0)
+        assert started.state == "starting"
+        folder = one._place.layout.jobs
+    (project / "go").touch()
+    with anyio.fail_after(20):
+        while not (seen := jobs.look(folder, started.job or "").lives[-1]).ready_at:
+            await anyio.sleep(0.02)
+    async with server() as two:
+        later = await two.sessions.start(two.caller)
+        assert await two._place.run(lambda con: boots(con, "api")) == [seen.ready_at - seen.started_at]
+
+    assert later.ready_after_s == round(seen.ready_at - seen.started_at, 3)

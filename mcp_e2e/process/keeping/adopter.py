@@ -9,7 +9,7 @@ import time
 assert sys.platform == "linux"  # elsewhere nobody can take over a process that is not his child
 
 from . import files, orphan
-from .life import Keeper, identity
+from .job import Keeper, identity
 from .pipes import Direct
 from .quiet import TYPE_CHECKING
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 class Adopter(Keeper):
     """The environment of further lives is that of the running one; where it is not known, there are none."""
 
-    def __init__(self, spec: Mapping[str, Any], events: Events) -> None:
-        before = files.read("state.json")
+    def __init__(self, spec: Mapping[str, Any], before: Mapping[str, Any], events: Events) -> None:
         self._known = orphan.environment(before["process"]["pid"], spec["env_names"])
         super().__init__(spec, self._known or {}, events)
         self._lives += before["lives"]
@@ -45,5 +44,5 @@ class Adopter(Keeper):
         running()
         return self._watched(life, tree, output)
 
-    def _reason(self, code: int | None) -> str | None:
-        return super()._reason(code) or (None if self._known is not None else "exited")
+    def _reason(self, ended_for: str | None, code: int | None) -> str | None:
+        return super()._reason(ended_for, code) or (None if self._known is not None else ended_for or "exited")

@@ -87,10 +87,8 @@ def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int,
         os.dup2(outputs[1], 2)
         what = "its isolation"
         _confine(program, failure)
-        if keeper is not None and _libc is not None:  # after the confinement: new credentials would undo it
-            _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != keeper:
-                os._exit(NOT_ADMITTED)
+        if keeper is not None:  # after the confinement: new credentials would undo it
+            end_with(keeper)
         what = f"working directory {program.cwd!r}"
         _enter(program.cwd)
         what = repr(program.argv[0])
@@ -101,6 +99,14 @@ def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int,
         os.write(failure, f"{error!r}: {what}".encode(errors="backslashreplace"))
     finally:
         os._exit(EXEC_FAILED)
+
+
+def end_with(keeper: int) -> None:
+    """This process is killed when its keeper dies (Linux)."""
+    if _libc is not None:
+        _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != keeper:
+            os._exit(NOT_ADMITTED)
 
 
 def _confine(program: Program, failure: int) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from . import files
+from . import files, versions
 from .quiet import TYPE_CHECKING, dumps, loads, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from .life import Keeper
+    from .job import Keeper
 
 
 class Refused(Exception):
@@ -27,6 +27,14 @@ def environment() -> dict[str, str]:
     return env
 
 
+def understood(name: str) -> dict[str, Any]:
+    """The spec or state of the job; raises Refused where another version wrote it in a format of its own."""
+    stored: dict[str, Any] = files.read(name)
+    if why := versions.unreadable(stored):
+        raise Refused("spec", f"{name} of the job {why}")
+    return stored
+
+
 def answered(work: Callable[[], None]) -> NoReturn:
     """Leaves at once after it, so that a free lock follows the exit record closely."""
     status = 1
@@ -34,27 +42,27 @@ def answered(work: Callable[[], None]) -> NoReturn:
         work()
         status = 0
     except Refused as refusal:
-        _answer(error=refusal.args[0], message=refusal.args[1])
+        answer(error=refusal.args[0], message=refusal.args[1])
     except Exception as error:
         files.note(_trace())
-        _answer(error="spec", message=str(error))
+        answer(error="spec", message=str(error))
     os._exit(status)
 
 
 def keep(keeper: Callable[[], Keeper]) -> None:
     """The job from its first process to its exit record."""
     files.reserve_record()
-    record = keeper().run(lambda: _answer(ok=True))
+    record = keeper().run(lambda: answer(ok=True))
     files.record_exit(record)
     if record["reason"] == "exec_failed":
-        _answer(error="exec", message=record["error"])
-    _answer(error="stopped", message="the job was stopped before it began")
+        answer(error="exec", message=record["error"])
+    answer(error="stopped", message="the job was stopped before it began")
 
 
 _answered = False
 
 
-def _answer(**fields: Any) -> None:
+def answer(**fields: Any) -> None:
     """The first answer counts; a launcher that is gone by now must not cost the job."""
     global _answered  # noqa: PLW0603
     if _answered:

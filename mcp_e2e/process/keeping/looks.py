@@ -1,4 +1,4 @@
-"""A look at whether a service is ready, as a child of the keeper with a time limit, on POSIX."""
+"""A look at a service begun on POSIX: a child of the keeper that ends by itself when its time is up."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ else:
     import _signal as signal
 
 
-def begin(_tree: Tree, program: Program, rule: Mapping[str, Any], offset: int) -> int:
-    """Its pid; it ends with 0 when the service answers, or its log has a line that matches from ``offset`` on."""
+def begin(_tree: Tree, program: Program, rule: Mapping[str, Any], log_offset: int, limit_s: float) -> int:
+    """Its pid; it ends with 0 when what ``rule`` asks for is there. Raises OSError where no more can run."""
+    keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             child.default_signals()
-            signal.alarm(searching.LOOK_LIMIT_S)
-            matches = searching.found(rule["log"], offset) if rule["log"] else _executed(program, rule)
-            os._exit(0 if matches else 1)
+            child.end_with(keeper)  # it would hold the job's lock for as long as it looks
+            signal.setitimer(signal.ITIMER_REAL, limit_s)
+            if rule["exec"]:
+                _execute(program, rule["exec"])
+            os._exit(0 if searching.seen(rule, log_offset) else 1)
         finally:
             os._exit(1)
     return pid
 
 
-def _executed(program: Program, rule: Mapping[str, Any]) -> bool:
+def _execute(program: Program, argv: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)
     os.chdir(program.cwd)
-    argv = list(rule["exec"])
     os.execvpe(argv[0], argv, dict(program.env))

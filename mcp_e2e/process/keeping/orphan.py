@@ -91,14 +91,26 @@ def environment(pid: int, names: Sequence[str]) -> dict[str, str] | None:
 
 def _status(handle: int, pid: int, ticks: int) -> int:
     """The wait status of a process that has ended, or ``UNKNOWN``."""
+    known = _told_by_handle(handle)
+    if known is None:  # not waited for yet by its parent, or an older kernel
+        known = _told_by_zombie(pid, ticks)
+    if known is None:  # waited for meanwhile
+        known = _told_by_handle(handle)
+    return UNKNOWN if known is None else known
+
+
+def _told_by_handle(handle: int) -> int | None:
     info = ctypes.create_string_buffer(64)
     ctypes.c_uint64.from_buffer(info).value = 0b1111
-    if ctypes.CDLL(None).ioctl(handle, ctypes.c_ulong(_PIDFD_GET_INFO), info) == 0:
-        known = ctypes.c_uint64.from_buffer(info).value & _EXIT_KNOWN
-        if known:
-            return ctypes.c_int32.from_buffer(info, 60).value
+    if ctypes.CDLL(None).ioctl(handle, ctypes.c_ulong(_PIDFD_GET_INFO), info) != 0:
+        return None
+    known = ctypes.c_uint64.from_buffer(info).value & _EXIT_KNOWN
+    return ctypes.c_int32.from_buffer(info, 60).value if known else None
+
+
+def _told_by_zombie(pid: int, ticks: int) -> int | None:
     born = facts.birth(pid)
     if born is not None and born.ticks == ticks:
         with quietly(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[_EXIT_CODE_FIELD])
-    return UNKNOWN
+    return None

@@ -9,9 +9,9 @@ import sys
 
 assert sys.platform != "win32"  # there it is program_windows.py
 
-from . import child, files, handshake, locking
+from . import child, handshake, locking, versions
 from .events import Events
-from .life import Keeper
+from .job import Keeper
 from .quiet import TYPE_CHECKING, loads, quietly
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def spare() -> NoReturn:
     if not order:
         os._exit(0)
     message = loads(order.decode())
+    if message["program"] != versions.PROGRAM:
+        handshake.answer(error="version", message=f"this keeper is of {versions.PROGRAM}")
+        os._exit(0)
     errors = os.open(f"{message['folder']}/keeper.err", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(errors, 2)
     os.close(errors)
@@ -62,7 +65,8 @@ def _run(folder: str, lock_held: int | None, env: dict[str, str] | None, *, adop
     def work() -> None:
         os.chdir(folder)
         lock = _own(lock_held, adopts=adopts)
-        _keep(files.read("spec.json"), handshake.environment() if env is None else env, adopts=adopts)
+        spec = handshake.understood("spec.json")
+        _keep(versions.whole_spec(spec), handshake.environment() if env is None else env, adopts=adopts)
         os.close(lock)
 
     handshake.answered(work)
@@ -97,5 +101,5 @@ def _keep(spec: dict[str, Any], env: dict[str, str], *, adopts: bool) -> None:
 
 def _keeper(spec: dict[str, Any], env: dict[str, str], *, adopts: bool) -> Keeper:
     if sys.platform == "linux" and adopts:
-        return Adopter(spec, Events())
+        return Adopter(spec, versions.whole_state(handshake.understood("state.json")), Events())
     return Keeper(spec, env, Events())

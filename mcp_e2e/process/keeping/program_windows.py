@@ -7,8 +7,8 @@ import sys
 
 assert sys.platform == "win32"
 
-from . import files, handshake
-from .life import Keeper
+from . import files, handshake, versions
+from .job import Keeper
 from .owning import own
 from .quiet import TYPE_CHECKING
 from .target import CLIENT_JOB
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> NoReturn:
         os.chdir(argv[1])
         env = handshake.environment()  # before anybody can see the job: half a message is no job
         lock = own()
-        spec = files.read("spec.json")
+        spec = versions.whole_spec(handshake.understood("spec.json"))
         if ends_with_client(refused=REFUSED in argv):
             spec["confinement"]["layers"] = [*spec["confinement"]["layers"], CLIENT_JOB]
             files.note("the client's job object does not let its processes go: this job ends when the client does")

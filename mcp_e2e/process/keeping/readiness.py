@@ -1,7 +1,6 @@
-"""Whether a service is ready, where only its log or a program can tell; seen by the keeper, with no server alive.
+"""Whether a service is ready: seen by its keeper, with no server alive.
 
-Each look is a child of its own with a time limit: neither a slow regular expression nor a program that hangs holds
-the keeper up. A service that answers twice, a moment apart, is ready; a slow one is waited for without end.
+A service that answers twice, a moment apart, is ready; a slow one is waited for without end.
 """
 
 # ruff: noqa: PTH116, PTH123
@@ -9,85 +8,79 @@ the keeper up. A service that answers twice, a moment apart, is ready; a slow on
 from __future__ import annotations
 
 import os
+import time
 
 from .quiet import TYPE_CHECKING, quietly
 from .searching import LINE_BYTES
-from .system import looks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
 
-    from .system import Tree
-    from .target import Program
+    from .look import Look
 
-FIRST_S, LATER_S, LATER_AFTER_S = 0.1, 1.0, 60.0
+FIRST_S, LATER_S = 0.1, 1.0
+SHARE = 20  # of a boot's time so far is the pause to the next look: a slow one is looked at more seldom
 SETTLE_S = 0.3
 
 
 class Readiness:
-    """``look`` starts looks and takes their results until the service is ready; then ``told`` has been called once."""
+    """``look`` starts looks and takes their results until the service is ready; then ``told`` has been called once.
+
+    It is told the wall clock of the first of the two looks that saw it ready. ``look_at``: how to look, None for a
+    service that nobody has to look at; ``log_offset``: where the log of this life begins, None when that is not
+    what is looked at.
+    """
 
     def __init__(
-        self,
-        rule: Mapping[str, Any] | None,
-        program: Program,
-        tree: Tree,
-        log_offset: int,
-        began: float,
-        told: Callable[[], None],
+        self, look_at: Look | None, log_offset: int | None, began: float, told: Callable[[float], None]
     ) -> None:
-        self._rule, self._program, self._tree, self._told = rule, program, tree, told
+        self._look, self._told = look_at, told
         self._began, self._due = began, began
-        self._searched, self._size = log_offset, log_offset
-        self._pid: int | None = None
-        self._found = False
+        self._in_log = log_offset is not None
+        self._searched = self._size = log_offset or 0
+        self._found: float | None = None
 
     def look(self, now: float) -> None:
-        if self._rule is None:
-            return
-        if self._pid is not None:
-            if (status := self._tree.aside[self._pid]) is None:
+        if self._look is not None and self._look.under_way:
+            if (ok := self._look.result()) is None:
                 return
-            del self._tree.aside[self._pid]
-            self._pid = None
-            self._judge(now, ok=status == 0)
-        if self._rule is not None and now >= self._due:
-            self._start(now)
+            self._judge(now, ok=ok)
+        if self._look is not None and now >= self._due:
+            self._start(now, self._look)
 
     def next_look(self, now: float) -> float | None:
         """None while a look is under way: its end wakes the keeper."""
-        return None if self._rule is None or self._pid is not None else max(now, self._due)
+        return None if self._look is None or self._look.under_way else max(now, self._due)
 
     def dismiss(self) -> None:
-        """The life is over: whatever still looks ends."""
-        self._rule = None
-        if self._pid is not None and self._tree.aside.pop(self._pid) is None:
-            self._tree.end_aside(self._pid)
-        self._pid = None
+        """The life is over."""
+        if self._look is not None:
+            self._look.dismiss()
+        self._look = None
 
     def _judge(self, now: float, *, ok: bool) -> None:
-        self._due = now + (FIRST_S if now - self._began < LATER_AFTER_S else LATER_S)
+        self._due = now + min(LATER_S, max(FIRST_S, (now - self._began) / SHARE))
         if not ok:
-            self._found = False
-            self._searched = _last_line_end(self._searched, self._size)
-        elif self._found:
-            self._rule = None
-            self._told()
+            self._found = None
+            self._searched = _last_line_end(self._searched, self._size) if self._in_log else 0
+        elif self._found is not None:
+            self._look = None
+            self._told(self._found)
         else:
-            self._found, self._due = True, now + SETTLE_S
+            self._found, self._due = time.time(), now + SETTLE_S
 
-    def _start(self, now: float) -> None:
-        assert self._rule is not None
-        size = self._searched
-        with quietly(OSError):
-            size = os.stat("log").st_size
-        if self._rule["log"] and size == self._size and not self._found:
-            self._due = now + FIRST_S  # nothing new to search
-            return
-        self._size = size
-        self._pid = looks.begin(self._tree, self._program, self._rule, self._searched)
-        self._tree.aside[self._pid] = None
+    def _start(self, now: float, look: Look) -> None:
+        if self._in_log:
+            size = self._searched
+            with quietly(OSError):
+                size = os.stat("log").st_size
+            if size == self._size and self._found is None:
+                self._due = now + FIRST_S  # nothing new to search
+                return
+            self._size = size
+        self._due = now + FIRST_S
+        with quietly(OSError):  # no more processes now: that is no reason to end what runs
+            look.start(self._searched)
 
 
 def _last_line_end(begin: int, end: int) -> int:

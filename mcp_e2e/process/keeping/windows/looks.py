@@ -1,6 +1,6 @@
-"""A look at whether a service is ready, as a process of its own with a time limit, on Windows.
+"""A look at a service, as a process of its own with a time limit, on Windows.
 
-There is no fork: for a search of the log the keeper program is started anew, with ``--look``.
+There is no fork: for whatever is no program of its own the keeper program is started anew, with ``--look``.
 """
 
 # ruff: noqa: PTH109
@@ -15,8 +15,7 @@ import time
 
 assert sys.platform == "win32"
 
-from .. import searching
-from ..quiet import TYPE_CHECKING
+from ..quiet import TYPE_CHECKING, dumps
 from ..target import Program
 from . import kernel
 from .child import suspended
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
 _failures = itertools.count(-1, -1)
 
 
-def begin(tree: Tree, program: Program, rule: Mapping[str, Any], offset: int) -> int:
+def begin(tree: Tree, program: Program, rule: Mapping[str, Any], log_offset: int, limit_s: float) -> int:
     """Its pid, or a negative number when it could not be started; ``tree`` watches it and ends it in time."""
-    look = _search(rule["log"], offset) if rule["log"] else Program(rule["exec"], program.cwd, program.env)
+    look = Program(rule["exec"], program.cwd, program.env) if rule["exec"] else _search(rule, log_offset)
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         pid, process, thread = suspended(look, look.argv, (nothing, nothing))
@@ -50,9 +49,10 @@ def begin(tree: Tree, program: Program, rule: Mapping[str, Any], offset: int) ->
         _winapi.TerminateProcess(process, KILLED_CODE)
     finally:
         _winapi.CloseHandle(thread)
-    tree.watch_aside(pid, process, job, time.monotonic() + searching.LOOK_LIMIT_S)
+    tree.watch_aside(pid, process, job, time.monotonic() + limit_s)
     return pid
 
 
-def _search(pattern: str, offset: int) -> Program:
-    return Program([sys.executable, "-I", "-S", sys.argv[0], "--look", pattern, str(offset)], os.getcwd(), os.environ)
+def _search(rule: Mapping[str, Any], offset: int) -> Program:
+    words = [sys.executable, "-I", "-S", sys.argv[0], "--look", dumps(dict(rule)), str(offset)]
+    return Program(words, os.getcwd(), os.environ)
