@@ -46,7 +46,7 @@ async def follow_command(work: CommandWork, watch: Watch) -> Outcome:
     started_at = job.lives[0].started_at if job.lives else job.created_at
     await watch.started(started_at)
     try:
-        job = await _ended(work, job, watch)
+        job = await jobs.end_strays(work.jobs_dir, await _ended(work, job, watch))
     except ServiceUnavailable as error:  # something of its tree cannot be killed
         return Outcome(verdict.failed(work.test, Verdict.CANCELLED, "cancelled", error.message))
     return await anyio.to_thread.run_sync(_judge, work, job, started_at)
@@ -72,11 +72,17 @@ def _judge(work: CommandWork, job: Job, started_at: float) -> Outcome:
     }
     record = job.exit
     if job.state is JobState.NEVER_STARTED or record is None:
-        why = "the process that watched the command was killed or the machine restarted; how it ended is not known"
-        return Outcome(verdict.of_lost(work.test, why), evidence, started_at)
+        evidence |= {"strays_killed": job.strays} if job.strays else {}
+        return Outcome(verdict.of_lost(work.test, _why_lost(job)), evidence, started_at)
     if record.reason == "exec_failed":
         raise SetupError(f"{work.test}: {record.error}")
     evidence |= {"sandbox": sandbox.level(job.layers).level, "suspended_s": record.suspended_s or None}
     evidence |= {"exit_code": record.exit_code, "signal": record.signal, "strays_killed": record.strays or None}
     judgement = verdict.of_command(work.test, record, tail)
     return Outcome(judgement, {k: v for k, v in evidence.items() if v is not None}, started_at, record.ended_at)
+
+
+def _why_lost(job: Job) -> str:
+    if job.lost_to == "keeper_killed":
+        return "the process that watched the command (its keeper) was killed from outside, and the command with it"
+    return "the machine restarted; how the command ended is not known"

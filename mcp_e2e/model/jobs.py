@@ -183,6 +183,8 @@ class Job:
     retry_at: float | None = None  # backoff: when the next life begins
     layers: tuple[str, ...] = ()  # of its confinement, those in force
     exit: ExitRecord | None = None
+    lost_to: Literal["keeper_killed", "reboot"] | None = None  # lost: what took its keeper, and it along
+    strays: int = 0  # lost: of its processes, how many had outlived its keeper and were ended by who tells this
 
     @property
     def live(self) -> bool:

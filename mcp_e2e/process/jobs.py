@@ -21,7 +21,7 @@ from mcp_e2e.process.identity import is_alive
 from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.records import list_jobs, look, stored_spec, strange_jobs
 from mcp_e2e.process.spare import Spare, keeper_command, keeper_environment
-from mcp_e2e.process.stop import ask_to_stop, stop
+from mcp_e2e.process.stop import ask_to_stop, end_strays, stop
 
 ACK_S = 30.0  # for a busy machine; a keeper answers within some 30 ms
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -182,4 +182,4 @@ def _base32(number: int, width: int) -> str:
     return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(width)))
 
 
-__all__ = ["adopt", "launch", "list_jobs", "look", "new_job_id", "stop", "strange_jobs", "wait"]
+__all__ = ["adopt", "end_strays", "launch", "list_jobs", "look", "new_job_id", "stop", "strange_jobs", "wait"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from mcp_e2e.errors import NotFound, StoreError
 from mcp_e2e.model.jobs import (
@@ -83,10 +83,11 @@ def look(jobs_dir: Path, job_id: str) -> Job:
                 job=job_id,
             )
     spec, state = versions.whole_spec(spec), state and versions.whole_state(state)
-    process = _identity(state and state["process"])
+    process, keeper = _identity(state and state["process"]), _identity(state and state["keeper"])
+    now = _state(held, state, end, process)
     return Job(
         id=job_id,
-        state=_state(held, state, end, process),
+        state=now,
         folder=folder,
         log=folder / "log",
         kind=spec["kind"],
@@ -94,13 +95,14 @@ def look(jobs_dir: Path, job_id: str) -> Job:
         cwd=spec["cwd"],
         labels=spec["labels"],
         created_at=spec["created_at"],
-        keeper=_identity(state and state["keeper"]),
+        keeper=keeper,
         process=process,
         layers=tuple(state["layers"]) if state else (),
         generation=state["generation"] if state else 0,
         lives=tuple(_of(Life, life) for life in state["lives"]) if state else (),
         retry_at=state["retry_at"] if state else None,
         exit=_exit(end) if end else None,
+        lost_to=_lost_to(keeper) if now is JobState.LOST else None,
     )
 
 
@@ -147,6 +149,10 @@ def _state(
     if state is None:
         return JobState.NEVER_STARTED
     return JobState.ORPHAN if process is not None and is_alive(process) else JobState.LOST
+
+
+def _lost_to(keeper: ProcessIdentity | None) -> Literal["keeper_killed", "reboot"]:
+    return "reboot" if keeper is None or keeper.boot_id != boot_id() else "keeper_killed"
 
 
 def _identity(stored: Mapping[str, Any] | None) -> ProcessIdentity | None:

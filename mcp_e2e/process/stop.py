@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -22,6 +23,7 @@ if sys.platform == "win32":
 
 _AFTER_GRACE_S = 15.0  # for KILL, strays and the exit record on a busy machine
 _POLL_S = 0.02
+_STRAY_GRACE_S = 1.0  # nobody waits for what they have to say
 
 
 async def stop(jobs_dir: Path, job_id: str, *, deadline_s: float | None = None) -> Job:
@@ -48,6 +50,15 @@ async def stop(jobs_dir: Path, job_id: str, *, deadline_s: float | None = None) 
         named = ", ".join(map(str, pids)) or "unknown"
         raise ServiceUnavailable(f"job {job_id} could not be ended in time: pid {named}", job=job_id, pids=pids)
     return job
+
+
+async def end_strays(jobs_dir: Path, job: Job) -> Job:
+    """What is left of a command whose keeper was killed, ended, and its number told; any other job as it is."""
+    if job.kind != "command" or job.state is not JobState.LOST or not may_have_leftovers(job):
+        return job
+    found = members(job)
+    await _end_leftovers(job, _STRAY_GRACE_S, time.monotonic() + _AFTER_GRACE_S)
+    return replace(look(jobs_dir, job.id), strays=len(found))
 
 
 def ask_to_stop(folder: Path) -> bool:

@@ -27,9 +27,9 @@ def ended(job: Job, shell: str | None, now: float, redactor: Redactor = SHAPES) 
     if job.exit is None:
         elapsed = round(now - job.created_at, 1)
         facts |= {"elapsed_s": elapsed, "stdout": output.tail(job.log, TAIL_BYTES, redactor=redactor) or None}
-        gone = "It ended without a record: killed from outside, or the machine restarted. Read log."
+        facts |= {"reason": job.lost_to, "strays_killed": job.strays or None}
         step = f"Still running: job(action='wait', id='{job.id}') waits for it; it goes on by itself."
-        return ExecAnswer(**facts, next_step=step if job.live else gone)
+        return ExecAnswer(**facts, next_step=step if job.live else f"{how_lost(job)} Read log.")
     record = job.exit
     cut = [stream for stream in (record.stdout, record.stderr) if stream is not None and stream.omitted]
     return ExecAnswer(
@@ -44,6 +44,16 @@ def ended(job: Job, shell: str | None, now: float, redactor: Redactor = SHAPES) 
         strays_killed=record.strays or None,
         next_step=_after_exec(job) + _hint(job),
     )
+
+
+def how_lost(job: Job) -> str:
+    """In a sentence, of a job without an exit record."""
+    if job.lost_to == "keeper_killed":
+        rest = f"; {job.strays} of its processes that lived on were ended too" if job.strays else ""
+        return f"Its keeper was killed from outside, and it with its keeper{rest}; an exit code is not known."
+    if job.lost_to == "reboot":
+        return "The machine restarted while it ran; an exit code is not known."
+    return "" if job.exit or job.live else "It never started: its server was killed before."
 
 
 def _hint(job: Job) -> str:

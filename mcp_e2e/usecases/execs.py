@@ -16,7 +16,7 @@ from mcp_e2e.process import jobs, output, sandbox
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.store import attempts, sessions
 from mcp_e2e.usecases.command_lines import folder_inside, words
-from mcp_e2e.usecases.endings import ended, told
+from mcp_e2e.usecases.endings import ended, how_lost, told
 from mcp_e2e.usecases.gate import Gate, Passage
 from mcp_e2e.usecases.rail import Rail, limits
 from mcp_e2e.usecases.replies import attempt_facts, job_line
@@ -100,7 +100,7 @@ class Execs:
             waited = anyio.current_time() - begun
             job = await jobs.wait(folder, job_id, min(1.0, max(0.0, wait_seconds - waited)))
             if not job.live or anyio.current_time() - begun >= wait_seconds:
-                return job
+                return await jobs.end_strays(folder, job)
             if progress is not None:
                 last = output.last_line(job.log, redactor=self._place.redactor(env))
                 await progress(anyio.current_time() - begun, None, last or "no output yet")
@@ -202,7 +202,7 @@ class Execs:
             state=job.state.value,
             exit_code=job.exit.exit_code if job.exit else None,
             signal=job.exit.signal if job.exit else None,
-            reason=job.exit.reason if job.exit else None,
+            reason=job.exit.reason if job.exit else job.lost_to,
             log=str(job.log),
             output=text,
             offset=at,
@@ -210,6 +210,6 @@ class Execs:
             lines=lines,
             next_step=f"Still running: job(action='wait', id='{job.id}') waits for it; offset={following} reads on."
             if job.live
-            else "It has ended; this is its output.",
+            else f"{how_lost(job) or 'It has ended;'} this is its output.",
         )
         return self._place.masked(answer)

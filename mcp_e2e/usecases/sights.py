@@ -169,7 +169,9 @@ def _restarted_for(job: Job) -> str | None:
 def _cause(job: Job) -> str:
     """Why a session failed, in a sentence."""
     if job.exit is None:
-        return "its process and its keeper are gone without a trace: killed from outside, or the machine restarted"
+        if job.lost_to == "keeper_killed":
+            return "its process and its keeper were killed from outside; how the process ended is not known"
+        return "the machine restarted"
     code, number = job.exit.exit_code, job.exit.signal
     ended = f"signal {number}" if number is not None else f"exit code {code}"
     if job.lives and job.lives[-1].cause:
