@@ -13,6 +13,7 @@ from mcp_e2e.executors.orders import CommandWork, Outcome, Watch
 from mcp_e2e.model.jobs import Job, JobSpec, JobState
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.process import jobs, output, sandbox
+from mcp_e2e.process.records import may_have_leftovers
 
 LOOK_S = 0.5
 TAIL_BYTES = 6144
@@ -58,6 +59,8 @@ async def _ended(work: CommandWork, job: Job, watch: Watch) -> Job:
             return await jobs.stop(work.jobs_dir, job.id)
         await watch.progress(output.last_line(job.log) or "no output yet")
         job = await jobs.wait(work.jobs_dir, job.id, LOOK_S)
+    if may_have_leftovers(job):  # its keeper was killed: the rerun must not meet what it left
+        return await jobs.stop(work.jobs_dir, job.id)
     return job
 
 
