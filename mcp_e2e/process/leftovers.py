@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from mcp_e2e.errors import NotFound, ServiceUnavailable
 from mcp_e2e.process.keeping import facts
-from mcp_e2e.process.records import look, may_have_leftovers
+from mcp_e2e.process.records import job_ids, look, may_have_leftovers
 from mcp_e2e.process.stop import stop
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Leftovers:
     def _lost(self, jobs_dir: Path) -> list[str]:
         """Jobs that are lost and of which something lives."""
         lost: set[str] = set()
-        for name in {path.name for path in jobs_dir.glob("[!.]*")} - self._over:
+        for name in set(job_ids(jobs_dir)) - self._over:
             try:
                 job = look(jobs_dir, name)
             except NotFound:  # half made or half removed

@@ -1,6 +1,7 @@
 """What a job's lock and files say, as values; and the spec as it is stored."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -84,15 +85,36 @@ def look(jobs_dir: Path, job_id: str) -> Job:
     )
 
 
-def list_jobs(jobs_dir: Path) -> list[Job]:
-    """All jobs of the folder, oldest first; folders that are half made or half removed are skipped."""
+def list_jobs(jobs_dir: Path, *, ended_since: float = 0.0) -> list[Job]:
+    """All jobs of the folder, oldest first; folders that are half made or half removed are skipped.
+
+    Those with an exit record of before ``ended_since`` are left out unread: a long past costs little.
+    """
     found = []
-    for folder in sorted(jobs_dir.glob("[!.]*")):
+    for name in job_ids(jobs_dir):
+        if ended_since and _recorded_before(jobs_dir / name, ended_since):
+            continue
         try:
-            found.append(look(jobs_dir, folder.name))
+            found.append(look(jobs_dir, name))
         except NotFound:
             continue
     return found
+
+
+def job_ids(jobs_dir: Path) -> list[str]:
+    """Of whatever may be a job, oldest first; none where there is no folder."""
+    try:
+        names = os.listdir(jobs_dir)  # noqa: PTH208  much quicker
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _recorded_before(folder: Path, at: float) -> bool:
+    try:
+        return os.stat(folder / "exit.json").st_mtime < at  # noqa: PTH116  as above
+    except OSError:
+        return False
 
 
 def stop_grace_s(job: Job) -> float:
@@ -145,4 +167,4 @@ def _read(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-__all__ = ["LIVE_JOB_STATES", "list_jobs", "look", "may_have_leftovers", "stop_grace_s", "stored_spec"]
+__all__ = ["LIVE_JOB_STATES", "job_ids", "list_jobs", "look", "may_have_leftovers", "stop_grace_s", "stored_spec"]
