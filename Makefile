@@ -1,6 +1,7 @@
 # Needs make, git and Python 3.11 or newer; everything else goes into .venv. `make` alone lists the targets.
 PYTHON ?= python3
 PROJECT ?= .
+MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
@@ -9,7 +10,7 @@ NEEDS_NPX = command -v npx >/dev/null || { \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test interop inspect bench
+.PHONY: help demo test interop inspect bench soak
 
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
@@ -17,6 +18,7 @@ help:
 	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
 	@echo 'make inspect   the MCP Inspector in your browser, on the project PROJECT=folder; needs npx too'
 	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
+	@echo 'make soak      twelve servers used and killed at random, what they did checked; MINUTES=10'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
 
 demo: $(VENV)/.installed
@@ -43,6 +45,9 @@ inspect: $(VENV)/.installed
 bench: $(VENV)/.installed
 	@missed=; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || missed="$$missed $$file"; done; \
 	  test -z "$$missed" || { echo "Targets missed:$$missed" >&2; exit 1; }
+
+soak: $(VENV)/.installed
+	@$(BIN)/python -m tests.soak.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # A stamp names the folder it was made in: a copied or moved .venv, or one whose Python is gone, is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(VENV)/.made 2>/dev/null),$(CURDIR))

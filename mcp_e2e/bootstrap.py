@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.runs import Caller
+from mcp_e2e.process.leftovers import Leftovers
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.usecases.attempts import Attempts
 from mcp_e2e.usecases.boots import Boots
@@ -51,6 +52,7 @@ class App:
         sights = Sights(place)
         catalogue = Catalogue(place)
         self._place = place
+        self._leftovers = Leftovers()
         self.misused = gate.misused
         self._boots = boots = Boots(place, sights)
         self._execution = Execution(place, boots, sights, catalogue, worlds)
@@ -79,6 +81,7 @@ class App:
         (await self._place.open()).lease.keep()
         await self._boots.adopt_orphans()
         await self._execution.take_over()
+        await self._leftovers.end(self._place.layout.jobs)  # last: what ignores TERM takes its time
 
     async def keep_settling(self) -> None:
         """Settle now and then, so that a verdict is stored even where nobody asks for it; a spare keeper stands by."""

@@ -15,6 +15,7 @@ import httpx
 
 from mcp_e2e.adapters import rejections
 from mcp_e2e.adapters.outputs import prompt_facts
+from mcp_e2e.adapters.tls import trusted
 from mcp_e2e.adapters.workflow import Graph
 from mcp_e2e.errors import NotFound, ServiceUnavailable, SetupError
 from mcp_e2e.model.services import Device, Health
@@ -38,7 +39,7 @@ class ComfyUIAdapter:
 async def look(url: str) -> Health:
     """What stands at ``url``, at most 5 s; ``argv`` tells whose server it is."""
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=LOOK_TIMEOUT_S) as client:
+        async with httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=LOOK_TIMEOUT_S) as client:
             reply = await client.get(f"{url.rstrip('/')}/system_stats")
             stats = reply.json() if reply.status_code == 200 else None
     except httpx.ConnectError:
@@ -73,7 +74,7 @@ class ComfyUI:
     def __init__(self, url: str, *, client_id: str = "mcp_e2e") -> None:
         self.url = url.rstrip("/")
         self.client_id = client_id
-        self._http = httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=TIMEOUT)
+        self._http = httpx.AsyncClient(base_url=self.url, verify=trusted(), trust_env=False, timeout=TIMEOUT)
 
     async def __aenter__(self) -> Self:
         return self

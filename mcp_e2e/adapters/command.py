@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from mcp_e2e.adapters.tls import trusted
 from mcp_e2e.errors import Unsupported
 from mcp_e2e.model.services import Health
 from mcp_e2e.model.work import Ready
@@ -30,7 +31,7 @@ class CommandAdapter:
 async def _look_http(url: str, path: str) -> Health:
     target = f"{url.rstrip('/')}/{path.lstrip('/')}"
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=LOOK_TIMEOUT_S) as client:
+        async with httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=LOOK_TIMEOUT_S) as client:
             status = (await client.get(target)).status_code
     except httpx.ConnectError:
         return Health(False, "port closed", f"Nothing listens at {url}.")

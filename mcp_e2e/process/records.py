@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -106,26 +107,47 @@ def look(jobs_dir: Path, job_id: str) -> Job:
     )
 
 
-def list_jobs(jobs_dir: Path) -> list[Job]:
-    """All jobs of the folder, oldest first; what is half made, half removed or of another version is skipped."""
-    return _listed(jobs_dir)[0]
+def list_jobs(jobs_dir: Path, *, ended_since: float = 0.0) -> list[Job]:
+    """All jobs of the folder, oldest first; what is half made, half removed or of another version is skipped.
+
+    Those with an exit record of before ``ended_since`` are left out unread: a long past costs little.
+    """
+    return _listed(jobs_dir, ended_since)[0]
 
 
 def strange_jobs(jobs_dir: Path) -> list[str]:
     """Why ``list_jobs`` leaves some out that are there: a sentence for each that is of another version."""
-    return _listed(jobs_dir)[1]
+    return _listed(jobs_dir, time.time())[1]
 
 
-def _listed(jobs_dir: Path) -> tuple[list[Job], list[str]]:
+def _listed(jobs_dir: Path, ended_since: float) -> tuple[list[Job], list[str]]:
     found, strange = [], []
-    for folder in sorted(jobs_dir.glob("[!.]*")):
+    for name in job_ids(jobs_dir):
+        if ended_since and _recorded_before(jobs_dir / name, ended_since):
+            continue
         try:
-            found.append(look(jobs_dir, folder.name))
+            found.append(look(jobs_dir, name))
         except NotFound:
             continue
         except StoreError as error:
             strange.append(error.message)
     return found, strange
+
+
+def job_ids(jobs_dir: Path) -> list[str]:
+    """Of whatever may be a job, oldest first; none where there is no folder."""
+    try:
+        names = os.listdir(jobs_dir)  # noqa: PTH208  much quicker
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _recorded_before(folder: Path, at: float) -> bool:
+    try:
+        return os.stat(folder / "exit.json").st_mtime < at  # noqa: PTH116  as above
+    except OSError:
+        return False
 
 
 def stop_grace_s(job: Job) -> float:
@@ -198,4 +220,13 @@ def _read(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-__all__ = ["LIVE_JOB_STATES", "list_jobs", "look", "may_have_leftovers", "stop_grace_s", "stored_spec", "strange_jobs"]
+__all__ = [
+    "LIVE_JOB_STATES",
+    "job_ids",
+    "list_jobs",
+    "look",
+    "may_have_leftovers",
+    "stop_grace_s",
+    "stored_spec",
+    "strange_jobs",
+]

@@ -15,6 +15,7 @@ from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
+from mcp_e2e.process.records import may_have_leftovers
 from mcp_e2e.settings import ServiceConfig, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
@@ -62,6 +63,8 @@ class Boots:
             if running := await anyio.to_thread.run_sync(self._unknown, name):
                 await self._place.run(partial(restore_session, job=running))
                 return
+            if job is not None and may_have_leftovers(job):  # its keeper and itself were killed, not its children
+                await jobs.stop(self._place.layout.jobs, job.id)
             await self._launch(by, name, config, row, job)
 
     def _unknown(self, name: str) -> Job | None:

@@ -145,9 +145,9 @@ class Execs:
         return await self._looked(job, offset, grep)
 
     async def _list(self) -> JobAnswer:
-        found = jobs.list_jobs(self._place.layout.jobs)
-        index = await self._place.run(sessions.job_index)
         now = self._place.now()
+        found = jobs.list_jobs(self._place.layout.jobs, ended_since=now - ENDED_SHOWN_S)
+        index = await self._place.run(sessions.job_index)
         lately = [job for job in found if job.live or (job.exit and now - job.exit.ended_at < ENDED_SHOWN_S)]
         lines = [job_line(job, index, now) for job in sorted(lately, key=lambda job: (not job.live, -job.created_at))]
         live = sum(job.live for job in found)

@@ -1,5 +1,6 @@
 """One answer for "where are we?", also where the configuration is broken."""
 
+import math
 from typing import Any
 
 from mcp_e2e.decisions import next_step
@@ -109,8 +110,8 @@ class Status:
 
     async def _jobs(self) -> list[JobLine]:
         index = await self._place.run(sessions.job_index)
-        live = [job for job in jobs.list_jobs(self._place.layout.jobs) if job.live]
-        return [job_line(job, index, self._place.now()) for job in live]
+        found = jobs.list_jobs(self._place.layout.jobs, ended_since=math.inf)
+        return [job_line(job, index, self._place.now()) for job in found if job.live]
 
     def _others(self) -> list[str]:
         mine = self._place.here.lease.id

@@ -1,8 +1,10 @@
 """What readers make of a job's lock and files."""
 
 import json
+import math
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,3 +87,18 @@ async def test_a_record_with_words_of_another_version_is_read_all_the_same(room)
         (job.folder / name).write_text(json.dumps(stored))
     again = room.look(job)
     assert (again.exit.exit_code, again.exit.suspended_s, len(again.lives)) == (4, 0.0, 1)
+
+
+async def test_jobs_that_ended_long_ago_are_left_out(room):
+    """By the time of their exit record; what runs, or ended without one, is never left out."""
+    old, new, lost = [await room.command(*argv) for argv in (["true"], ["true"], ["sleep", "60"])]
+    await room.end(old)
+    await room.end(new)
+    send_signal(lost.keeper, signal.SIGKILL)
+    await room.end(lost)
+    running = await room.command("sleep", "60")
+    os.utime(old.folder / "exit.json", (1000, 1000))
+    lately = jobs.list_jobs(room.dir, ended_since=time.time() - 600)
+    assert [job.id for job in lately] == sorted([new.id, lost.id, running.id])
+    assert [job.id for job in jobs.list_jobs(room.dir, ended_since=math.inf)] == sorted([lost.id, running.id])
+    assert len(jobs.list_jobs(room.dir)) == 4

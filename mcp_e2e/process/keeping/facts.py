@@ -10,11 +10,11 @@ import sys
 from .birth import Birth
 
 if sys.platform == "win32":
-    from .windows.facts import birth, boot_id, children, inode, marked, send
+    from .windows.facts import birth, boot_id, children, inode, marked, markers, send
 elif sys.platform == "darwin":
-    from .macos import birth, boot_id, children, inode, marked, send
+    from .macos import birth, boot_id, children, inode, marked, markers, send
 else:
-    from .linux import birth, boot_id, children, inode, marked, send
+    from .linux import birth, boot_id, children, inode, marked, markers, send
 
 
 def descendants(root: int) -> dict[int, Birth]:
@@ -30,4 +30,4 @@ def descendants(root: int) -> dict[int, Birth]:
     return {pid: fact for pid, fact in found.items() if not fact.dead}
 
 
-__all__ = ["Birth", "birth", "boot_id", "children", "descendants", "inode", "marked", "send"]
+__all__ = ["Birth", "birth", "boot_id", "children", "descendants", "inode", "marked", "markers", "send"]

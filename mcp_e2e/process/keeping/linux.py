@@ -56,6 +56,17 @@ def marked(job: str) -> dict[int, Birth]:
     return found
 
 
+def markers() -> set[str]:
+    """The jobs of which anything lives, by the marker in its environment."""
+    found: set[str] = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            with quietly(OSError), open(f"/proc/{name}/environ", "rb") as file:
+                words = file.read().split(b"\0")
+                found |= {os.fsdecode(word[12:]) for word in words if word.startswith(b"MCP_E2E_JOB=")}
+    return found
+
+
 def inode(pid: int) -> int:
     """Of the process's pidfd, unique within a boot (Linux 6.9); 0 where the kernel has none or the process is gone."""
     with quietly(AttributeError, OSError):

@@ -1,0 +1,53 @@
+"""Whether what lives from beginning to end keeps its size: medians of the first and the last third."""
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import anyio
+import psutil
+
+from mcp_e2e.process.records import list_jobs
+from tests.soak.actor import Phase
+from tests.soak.chaos import SAFE, servers
+from tests.soak.project import Project
+
+EVERY_S = 2.0
+MOST_GROWTH, MOST_MIB = 1.25, 10.0  # both have to be exceeded
+FEWEST = 9
+
+
+@dataclass
+class Memory:
+    """Sizes in MiB by name and pid, in the order they were taken."""
+
+    seen: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    async def watch(self, project: Project, phase: Phase) -> None:
+        while not phase.calm.is_set():
+            watched = {f"server {name}": who.pid for name, who in servers().items() if name in SAFE}
+            for job in list_jobs(project.state.jobs):
+                if job.live and job.labels.get("service") == "calm" and job.keeper:
+                    watched["keeper of calm"] = job.keeper.pid
+            for name, pid in watched.items():
+                try:
+                    self.seen[name, pid].append(psutil.Process(pid).memory_info().rss / 2**20)
+                except psutil.Error:
+                    continue
+            await anyio.sleep(EVERY_S)
+
+    def thirds(self) -> dict[str, tuple[float, float]]:
+        """First and last median of each that was seen for long."""
+        found = {}
+        for (name, pid), sizes in self.seen.items():
+            third = len(sizes) // 3
+            if len(sizes) >= FEWEST:
+                found[f"{name} (pid {pid})"] = statistics.median(sizes[:third]), statistics.median(sizes[-third:])
+        return found
+
+    def wrong(self) -> list[str]:
+        return [
+            f"{name} grew from {first:.1f} to {last:.1f} MiB"
+            for name, (first, last) in self.thirds().items()
+            if last > first * MOST_GROWTH and last > first + MOST_MIB
+        ]
