@@ -20,6 +20,21 @@ from tests.usecases.conftest import Servers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no keepers there yet")
 WAITS = ["sh", "-c", "until test -e go; do sleep 0.02; done; exit 6"]
+STARTS = """
+import os, sys
+import anyio
+from mcp_e2e.bootstrap import Options, open_app
+
+async def main():
+    async with open_app(Options(), os.environ, client_name="one of twelve") as app:
+        await app.settle()
+        print("here", flush=True)
+        while sys.stdin.readline():
+            session = await app.sessions.start(app.caller)
+            print(session.pid, session.generation, flush=True)
+
+anyio.run(main)
+"""
 
 
 def by_group(pid: int) -> None:
@@ -106,19 +121,23 @@ async def test_fault_12_client_leaves_in_mid_call(wire: Wires, project: Path) ->
 async def test_fault_13_twelve_servers_start_one_session(
     server: Servers, environ: dict[str, str], project: Path
 ) -> None:
-    """One of them starts it, the others join: the service has been begun once, ever."""
+    """All are let go at once, four times: one starts it, the others join, and it is begun once each time."""
     service = (project / "service.py").read_text()
     begins = "import os\nwith open('begun', 'a') as file: print(os.getpid(), file=file)\n"
     (project / "service.py").write_text(begins + service)
-    command = [sys.executable, "-m", "mcp_e2e", "start"]
-    quiet = subprocess.DEVNULL
-    twelve = [
-        subprocess.Popen(command, env=environ, cwd=project, stdin=quiet, stdout=quiet, stderr=quiet) for _ in range(12)
-    ]
+    command, pipe = [sys.executable, "-c", STARTS], subprocess.PIPE
+    twelve = [subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe, text=True) for _ in range(12)]
+    said = [[await anyio.to_thread.run_sync(one.stdout.readline) for one in twelve]]
     async with server() as app:
-        codes = [await anyio.to_thread.run_sync(one.wait, 50) for one in twelve]
-        session = await app.sessions.start(app.caller)
-        kept = jobs.list_jobs(project / ".mcp-e2e/private/jobs")
-    assert codes == [0] * 12
-    assert (project / "begun").read_text().split() == [str(session.pid)]
-    assert [job.id for job in kept] == [session.job]
+        for _ in range(4):
+            for one in twelve:
+                one.stdin.write("go\n")
+                one.stdin.flush()
+            said.append([await anyio.to_thread.run_sync(one.stdout.readline) for one in twelve])
+            await app.sessions.stop(app.caller)
+        for one in twelve:
+            await anyio.to_thread.run_sync(one.communicate)
+    pids = (project / "begun").read_text().split()
+    answers = ["here", *(f"{pid} {n}" for n, pid in enumerate(pids, start=1))]
+    assert said == [[f"{answer}\n"] * 12 for answer in answers]
+    assert [job.kind for job in jobs.list_jobs(project / ".mcp-e2e/private/jobs")] == ["service"] * 4
