@@ -21,10 +21,11 @@ LEAVES_ONE = "setsid sleep 300 & echo up; wait"
 
 async def lose_keeper(app: App, job_id: str) -> Job:
     """kill -9, once the command has said that it is up."""
-    job = jobs.look(app._place.layout.jobs, job_id)
+    log = jobs.look(app._place.layout.jobs, job_id).log
     with anyio.fail_after(20):
-        while not job.log.exists() or "up" not in job.log.read_text():
+        while not log.exists() or "up" not in log.read_text():
             await anyio.sleep(0.02)
+    job = jobs.look(app._place.layout.jobs, job_id)
     assert job.keeper is not None
     assert len(stopping.members(job)) == 2
     send_signal(job.keeper, signal.SIGKILL)

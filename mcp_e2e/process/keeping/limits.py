@@ -68,9 +68,13 @@ class Limits:
         self._watches = spec["kind"] == "command" and sys.platform == "linux"
         self._next = started
 
-    def exceeded(self, now: float) -> str | None:
+    def look(self) -> float:
+        """As ``Awake``'s; also asked when the tree has ended, which may have been the first thing after a freeze."""
         # a service is looked at more seldom, and has no limit that a freeze could be charged to
-        awake = self.awake.look(LOOK_S if self._deadline is not None or self._watches else SELDOM_S)
+        return self.awake.look(LOOK_S if self._deadline is not None or self._watches else SELDOM_S)
+
+    def exceeded(self, now: float) -> str | None:
+        awake = self.look()
         if self._deadline is not None and awake >= self._deadline:
             return "timeout"
         if not self._watches or now < self._next or (self._memory is None and self._processes is None):
