@@ -118,6 +118,8 @@ def _stuck(pids: list[int]) -> str | None:
 class Keeper:
     """The job as a whole; ``state`` is what ``state.json`` holds."""
 
+    _adopts = False  # a life runs that another keeper began: told to stop, it has to be ended all the same
+
     def __init__(self, spec: Mapping[str, Any], env: Mapping[str, str], events: Events) -> None:
         self._spec, self._env, self._events = spec, env, events
         self._backoff = Backoff(spec["restart"])
@@ -138,7 +140,7 @@ class Keeper:
     def run(self, running: Callable[[], None]) -> dict[str, Any]:
         """The exit record; ``running`` is called when the first process has been executed."""
         while True:
-            if self._events.check():
+            if self._events.check() and not self._adopts:
                 return self._record("stopped", {})
             began = time.monotonic()
             end = self._live(running)
