@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -28,6 +29,8 @@ from mcp_e2e.demo.agent import Agent, connected
 from mcp_e2e.demo.project import Project, simulated, write
 from mcp_e2e.settings.discover import FILE_NAME
 from mcp_e2e.store.database import Database, open_database
+from mcp_e2e.store.opening import Founding
+from mcp_e2e.usecases.rebuilding import alone
 
 MOST = 15.0
 OBSERVE = '\n[guard]\nmode = "observe"\n'
@@ -72,7 +75,9 @@ async def nothing() -> AsyncIterator[Agent]:
 
 @asynccontextmanager
 async def bare(project: Project) -> AsyncIterator[Database]:
-    async with open_database(project.state.database) as database:
+    async with open_database(
+        project.state.database, Founding(partial(alone, project.state), lambda _: None)
+    ) as database:
         await database.run(
             lambda con: con.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, at REAL NOT NULL, body TEXT) STRICT")
         )

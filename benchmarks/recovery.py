@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -32,6 +33,8 @@ from mcp_e2e.settings.discover import FILE_NAME
 from mcp_e2e.store import sessions
 from mcp_e2e.store.database import open_database
 from mcp_e2e.store.layout import Layout
+from mcp_e2e.store.opening import Founding
+from mcp_e2e.usecases.rebuilding import alone
 
 MOST = {"list_jobs": 10.0, "open, settle": 10.0, "settle again": 0.1, "job list": 3.0, "status": 3.0}
 """Times a bare read of two small files of every job."""
@@ -75,7 +78,7 @@ def copied(layout: Layout, count: int) -> list[str]:
 
 
 async def indexed(layout: Layout, ids: list[str]) -> None:
-    async with open_database(layout.database) as database:
+    async with open_database(layout.database, Founding(partial(alone, layout), lambda _: None)) as database:
         for job in ids:
             await database.run(
                 lambda con, job=job: sessions.add_job(con, job, "safe_exec", "echo", "bench (pid 1)", time.time())

@@ -12,6 +12,7 @@ from mcp_e2e.model.jobs import JobState, RestartPolicy
 from mcp_e2e.process import jobs
 from mcp_e2e.process import stop as stopping
 from mcp_e2e.process.identity import identity, is_alive, send_signal
+from mcp_e2e.process.stop import ask_to_stop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pidfd and /proc")
 QUICK = RestartPolicy("on-failure", backoff_first_s=0.05)
@@ -65,6 +66,15 @@ async def test_children_of_an_orphan_are_ended_with_it(room):
     assert await jobs.adopt(room.dir, before.id)
     await jobs.stop(room.dir, before.id)
     assert identity(child) is None
+
+
+async def test_an_orphan_that_is_to_stop_is_ended_by_whoever_adopts_it(room):
+    """A stop and an adoption meet: the new keeper finds the wish, and must not leave what runs to nobody."""
+    before = await orphaned(room, "sh", "-c", "echo up; exec sleep 60")
+    ask_to_stop(before.folder)
+    await jobs.adopt(room.dir, before.id)
+    ended = await room.end(before)
+    assert (ended.exit.reason, is_alive(before.process)) == ("stopped", False)
 
 
 async def test_of_many_adopters_one_wins_and_what_is_kept_is_not_adopted(room):

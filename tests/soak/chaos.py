@@ -81,7 +81,11 @@ class Chaos:
     async def rage(self) -> None:
         while not self._phase.calm.is_set():
             await anyio.sleep(self._random.uniform(*EVERY_S))
+            if self._phase.calm.is_set():
+                return
             there = [(weight, kind, victims) for weight, kind, find in self._victims if (victims := find())]
+            if not there:
+                continue
             _, kind, victims = self._random.choices(there, [weight for weight, _, _ in there])[0]
             if kind != "service with its keeper":
                 victims = [self._random.choice(victims)]

@@ -1,4 +1,4 @@
-"""Whether what lives from beginning to end keeps its size: medians of the first and the last third."""
+"""Whether what lives from beginning to end keeps its size: medians of the first, the middle and the last third."""
 
 import statistics
 from collections import defaultdict
@@ -36,18 +36,19 @@ class Memory:
                     continue
             await anyio.sleep(EVERY_S)
 
-    def thirds(self) -> dict[str, tuple[float, float]]:
-        """First and last median of each that was seen for long."""
+    def thirds(self) -> dict[str, tuple[float, float, float]]:
+        """The medians of each that was seen for long."""
         found = {}
         for (name, pid), sizes in self.seen.items():
             third = len(sizes) // 3
             if len(sizes) >= FEWEST:
-                found[f"{name} (pid {pid})"] = statistics.median(sizes[:third]), statistics.median(sizes[-third:])
+                parts = sizes[:third], sizes[third:-third], sizes[-third:]
+                found[f"{name} (pid {pid})"] = tuple(map(statistics.median, parts))
         return found
 
     def wrong(self) -> list[str]:
         return [
             f"{name} grew from {first:.1f} to {last:.1f} MiB"
-            for name, (first, last) in self.thirds().items()
+            for name, (first, _, last) in self.thirds().items()
             if last > first * MOST_GROWTH and last > first + MOST_MIB
         ]

@@ -99,8 +99,8 @@ class Soak:
         print("jobs:     " + _line(reckoning.states))
         refused = sum(times for name, times in self.book.calls.items() if name.endswith(" refused"))
         print(f"refused:  {refused}; real work: {self._real():.0%} of calls for tests and commands")
-        for name, (first, last) in self.memory.thirds().items():
-            print(f"memory:   {name} {first:.1f} -> {last:.1f} MiB")
+        for name, sizes in self.memory.thirds().items():
+            print(f"memory:   {name} {' -> '.join(f'{size:.1f}' for size in sizes)} MiB")
 
 
 def _line(counts: dict[str, int]) -> str:
