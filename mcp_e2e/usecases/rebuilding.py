@@ -35,10 +35,13 @@ async def alone(layout: Layout) -> AsyncIterator[None]:
         lock.release()
 
 
-def rebuild(con: Connection, layout: Layout, shown: Callable[[str], str], limits: Limits) -> None:
-    """The first rows of a new database; none where there was no database before. ``shown`` blanks secrets."""
+def rebuild(con: Connection, layout: Layout, shown: Callable[[str], str], limits: Limits, *, known: bool) -> None:
+    """The first rows of a new database; none where there was none before. ``shown`` blanks secrets.
+
+    ``known``: we had one open ourselves, so it is lost even where the whole folder is gone.
+    """
     found = jobs.list_jobs(layout.jobs)
-    if not (found or layout.founded.exists()):
+    if not (known or found or layout.founded.exists()):
         return
     now = time.time()
     for table in ("ledger", "events"):

@@ -123,7 +123,7 @@ class Workplace:
 
     async def _database(self, layout: Layout) -> Database:
         def first(con: Connection) -> None:
-            rebuild(con, layout, self.masked, self.limits())
+            rebuild(con, layout, self.masked, self.limits(), known=self._opened is not None)
 
         founding = Founding(partial(alone, layout), first)
         opened = open_database(layout.database, founding, reads_only=self.reads_only)

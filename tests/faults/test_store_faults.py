@@ -15,7 +15,7 @@ import pytest
 from mcp_e2e.bootstrap import App
 from mcp_e2e.errors import Refused, StoreError
 from mcp_e2e.executors.commands import LOOK_S
-from mcp_e2e.process.locks import FileLock
+from mcp_e2e.process.locks import FileLock, leases
 from mcp_e2e.store import breaker as breakers
 from tests.usecases.conftest import Servers
 
@@ -294,6 +294,18 @@ async def test_fault_35_eight_processes_find_it_damaged(server: Servers, project
     assert len({each["data"]["incident"] for each in told}) == 1
     assert len(list((project / STATE).parent.glob("damaged-*"))) == 1
     assert rows(project, "SELECT count(*) FROM events WHERE kind = 'database.rebuilt'") == [(1,)]
+
+
+async def test_the_whole_state_folder_is_moved_away(server: Servers, project: Path) -> None:
+    """A server that runs makes a new one, with the breaker open: that is no way to close it."""
+    async with server(stops=False) as app:
+        await app.breaker.lock(app.caller, reason="test")
+        (project / ".mcp-e2e").rename(project / "elsewhere")
+        with pytest.raises(Refused):
+            await app.attempts.run(app.caller, test="green")
+        assert breakers.LOST in (await app.breaker.show()).evidence
+        await app.settle()
+        assert [each.alive for each in leases(project / ".mcp-e2e/private/leases")] == [True]
 
 
 async def test_only_one_process_makes_a_database(server: Servers, project: Path) -> None:
