@@ -107,23 +107,25 @@ def look(jobs_dir: Path, job_id: str) -> Job:
     )
 
 
-def list_jobs(jobs_dir: Path, *, ended_since: float = 0.0) -> list[Job]:
+def list_jobs(jobs_dir: Path, *, ended_since: float = 0.0, most_ended: int | None = None) -> list[Job]:
     """All jobs of the folder, oldest first; what is half made, half removed or of another version is skipped.
 
-    Those with an exit record of before ``ended_since`` are left out unread: a long past costs little.
+    Those with an exit record of before ``ended_since``, or older than ``most_ended`` others that have one, are left
+    out unread: a long past costs little.
     """
-    return _listed(jobs_dir, ended_since)[0]
+    return _listed(jobs_dir, ended_since, most_ended)[0]
 
 
 def strange_jobs(jobs_dir: Path) -> list[str]:
     """Why ``list_jobs`` leaves some out that are there: a sentence for each that is of another version."""
-    return _listed(jobs_dir, time.time())[1]
+    return _listed(jobs_dir, 0.0, 0)[1]
 
 
-def _listed(jobs_dir: Path, ended_since: float) -> tuple[list[Job], list[str]]:
-    found, strange = [], []
-    for name in job_ids(jobs_dir):
-        if ended_since and _recorded_before(jobs_dir / name, ended_since):
+def _listed(jobs_dir: Path, ended_since: float, most_ended: int | None) -> tuple[list[Job], list[str]]:
+    found, strange, ended = [], [], 0
+    for name in reversed(job_ids(jobs_dir)):
+        recorded = _recorded_at(jobs_dir / name)
+        if recorded is not None and (recorded < ended_since or ended == most_ended):
             continue
         try:
             found.append(look(jobs_dir, name))
@@ -131,7 +133,8 @@ def _listed(jobs_dir: Path, ended_since: float) -> tuple[list[Job], list[str]]:
             continue
         except StoreError as error:
             strange.append(error.message)
-    return found, strange
+        ended += recorded is not None
+    return found[::-1], strange[::-1]
 
 
 def job_ids(jobs_dir: Path) -> list[str]:
@@ -143,11 +146,11 @@ def job_ids(jobs_dir: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
 
 
-def _recorded_before(folder: Path, at: float) -> bool:
+def _recorded_at(folder: Path) -> float | None:
     try:
-        return os.stat(folder / "exit.json").st_mtime < at  # noqa: PTH116  as above
+        return os.stat(folder / "exit.json").st_mtime  # noqa: PTH116  as above
     except OSError:
-        return False
+        return None
 
 
 def stop_grace_s(job: Job) -> float:

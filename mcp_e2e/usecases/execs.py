@@ -1,6 +1,7 @@
 """safe_exec and job: commands as jobs of their own, and looking at or ending whatever still runs."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -146,7 +147,8 @@ class Execs:
 
     async def _list(self) -> JobAnswer:
         now = self._place.now()
-        found = jobs.list_jobs(self._place.layout.jobs, ended_since=now - ENDED_SHOWN_S)
+        look = partial(jobs.list_jobs, ended_since=now - ENDED_SHOWN_S, most_ended=MOST_JOBS)
+        found = await anyio.to_thread.run_sync(look, self._place.layout.jobs)
         index = await self._place.run(sessions.job_index)
         lately = [job for job in found if job.live or (job.exit and now - job.exit.ended_at < ENDED_SHOWN_S)]
         lines = [job_line(job, index, now) for job in sorted(lately, key=lambda job: (not job.live, -job.created_at))]

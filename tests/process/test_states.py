@@ -101,4 +101,5 @@ async def test_jobs_that_ended_long_ago_are_left_out(room):
     lately = jobs.list_jobs(room.dir, ended_since=time.time() - 600)
     assert [job.id for job in lately] == sorted([new.id, lost.id, running.id])
     assert [job.id for job in jobs.list_jobs(room.dir, ended_since=math.inf)] == sorted([lost.id, running.id])
+    assert [job.id for job in jobs.list_jobs(room.dir, most_ended=1)] == sorted([new.id, lost.id, running.id])
     assert len(jobs.list_jobs(room.dir)) == 4
