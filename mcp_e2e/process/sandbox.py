@@ -32,6 +32,7 @@ _BLOCKS = {
     "mounts": "writing into the state folder's private part",
     "landlock": "signals to and tracing of processes it did not start; sudo and other ways to more rights",
     "seccomp": "ending or changing the whole machine (reboot, modules, clock), limits of other processes",
+    "cgroup": "more memory and processes than [exec] memory_mb and processes allow",
     "seatbelt": "writing into the state folder's private part; signals to processes it did not start",
     "seatbelt-files": "writing into the state folder's private part",
 }

@@ -93,7 +93,7 @@ def _ended(answer: ExecAnswer | JobAnswer) -> Outcome:
         return Outcome(data, status=answer.exit_code, text=text)
     if answer.signal is not None:
         return Outcome(data, status=SIGNALLED + answer.signal, text=text)
-    gone = E2EError("the command ended without a record", remedy=f"It was killed from outside; its log: {answer.log}")
+    gone = E2EError("the command ended without a record", remedy=f"{answer.next_step} Its log: {answer.log}")
     return Outcome(data, gone, status=COULD_NOT_RUN, text=text)
 
 

@@ -11,7 +11,7 @@ import sys
 
 assert sys.platform != "win32"  # there it is windows/child.py
 
-from . import layers
+from . import cgroup, layers
 from .quiet import TYPE_CHECKING, quietly
 from .target import Program
 from .tree import Tree
@@ -43,13 +43,14 @@ def start(
     ``record(pid)`` must put the process on disk; when it raises OSError nothing is executed. ``bound``: on Linux the
     process is killed with the keeper, whose pipes it needs. Raises OSError when the machine allows no more processes.
     """
+    group = cgroup.made(program.limits) if bound else None
     gate, gate_end = os.pipe()
     failure, failure_end = os.pipe()
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(gate_end)
-        _become(program, outputs, gate, failure_end, keeper if bound else None)
+        _become(program, outputs, gate, failure_end, keeper if bound else None, group)
     os.close(gate)
     os.close(failure_end)
     error: str | None = None
@@ -64,7 +65,7 @@ def start(
         os.close(gate_end)
     told = _read_all(failure).split("\0")
     missing = dict(line.split("=", 1) for line in told[:-1])
-    return Tree(pid), error or told[-1] or None, missing
+    return Tree(pid, group), error or told[-1] or None, missing
 
 
 def _read_all(fd: int) -> str:
@@ -75,7 +76,9 @@ def _read_all(fd: int) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int, keeper: int | None) -> NoReturn:
+def _become(
+    program: Program, outputs: tuple[int, int], gate: int, failure: int, keeper: int | None, group: cgroup.Group | None
+) -> NoReturn:
     what = "a session of its own"
     try:
         os.setsid()
@@ -86,6 +89,8 @@ def _become(program: Program, outputs: tuple[int, int], gate: int, failure: int,
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
         what = "its isolation"
+        if group is not None:
+            group.join()
         _confine(program, failure)
         if keeper is not None:  # after the confinement: new credentials would undo it
             end_with(keeper)

@@ -14,7 +14,7 @@ from .look import LIMIT_S, Look
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
 from .system import Direct, Pipes, open_log, start
-from .target import Program
+from .target import GROUP, Program
 from .versions import SCHEMA
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Keeper:
         began = time.monotonic()
         looks = (self._readiness(life, tree, began), self._liveness(life, tree))
         watcher = Life(self._spec, self._events, tree, output, looks)
-        end = watcher.watch(Limits(self._spec, began), lambda: self._save(phase="stopping"))
+        end = watcher.watch(Limits(self._spec, began, tree.group), lambda: self._save(phase="stopping"))
         life |= {"ended_at": time.time(), "exit_code": end["exit_code"], "signal": end["signal"]}
         life["cause"] = LIVENESS if watcher.reason == LIVENESS else None
         return {**end, "reason": watcher.reason, "escalated": watcher.escalated}
@@ -137,6 +137,7 @@ class Keeper:
         for layer, why in missing.items():
             files.note(f"not confined by {layer}: {why}")
         self._state["layers"] = [layer for layer in spec["confinement"]["layers"] if layer not in missing]
+        self._state["layers"] += [GROUP] if tree.group is not None else []
         return tree, error
 
     def _program(self) -> Program:

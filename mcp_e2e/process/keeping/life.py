@@ -58,7 +58,7 @@ class Life:
             for fd in self._events.wait([*self._output.fds, *self._tree.fds], self._next_timer(now, limits)):
                 self._output.read(fd)
         if self.reason is None:
-            limits.look()
+            self.reason = limits.ended()
         suspended = {"suspended_s": limits.awake.suspended_s}
         strays, survivors = self._tree.kill_rest()
         return {**self._output.finish(), **self._result(), **suspended, "strays": strays, "error": _stuck(survivors)}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from .cgroup import Group
+
 LOOK_S = 0.5
 SELDOM_S = 60.0
 STALL_S = 5.0  # later than this a wake-up was no busy machine, but a frozen one
@@ -61,7 +63,9 @@ def _asleep() -> float:
 class Limits:
     """``exceeded`` names the limit that a tree has gone beyond: ``timeout``, ``memory`` or ``processes``."""
 
-    def __init__(self, spec: Mapping[str, Any], started: float) -> None:
+    def __init__(self, spec: Mapping[str, Any], started: float, group: Group | None = None) -> None:
+        """``group``: the control group that holds the tree to its memory and processes, where it has one."""
+        self._group = group
         self.awake = Awake()
         self._deadline = None if spec["timeout_s"] is None else started + spec["timeout_s"]
         self._memory, self._processes = spec["limits"]["memory_bytes"], spec["limits"]["processes"]
@@ -69,7 +73,7 @@ class Limits:
         self._next = started
 
     def look(self) -> float:
-        """As ``Awake``'s; also asked when the tree has ended, which may have been the first thing after a freeze."""
+        """As ``Awake``'s; asked when the tree has ended too, which may have been the first thing after a freeze."""
         # a service is looked at more seldom, and has no limit that a freeze could be charged to
         return self.awake.look(LOOK_S if self._deadline is not None or self._watches else SELDOM_S)
 
@@ -80,12 +84,19 @@ class Limits:
         if not self._watches or now < self._next or (self._memory is None and self._processes is None):
             return None
         self._next = now + LOOK_S
+        if self._group is not None:
+            return self._group.outgrown()
         tree = facts.descendants(os.getpid())
         if self._processes is not None and len(tree) > self._processes:
             return "processes"
         if self._memory is not None and sum(map(_own_bytes, tree)) > self._memory:
             return "memory"
         return None
+
+    def ended(self) -> str | None:
+        """What the end of a tree is due to where nothing else ended it: its group may have, between two looks."""
+        self.look()
+        return self._group.outgrown() if self._group is not None else None
 
     def next_look(self, now: float) -> float | None:
         """When to ask again, at the latest; None: only when something happens."""

@@ -9,7 +9,7 @@ import sys
 
 assert sys.platform != "win32"  # there it is program_windows.py
 
-from . import child, handshake, locking, versions
+from . import cgroup, child, handshake, locking, versions
 from .events import Events
 from .job import Keeper
 from .quiet import TYPE_CHECKING, loads, quietly
@@ -32,6 +32,7 @@ def spare() -> NoReturn:
     """As ``main``, with everything ready before the job is known; leaves when its server does."""
     _detach()
     child.become_subreaper()
+    cgroup.parent()
     order, lock = _order()
     if not order:
         os._exit(0)

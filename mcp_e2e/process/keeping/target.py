@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+GROUP = "cgroup"  # told among the layers of confinement: a control group holds the tree to its limits
 CLIENT_JOB = "client-job"  # told among the layers of confinement, though none: the job ends when the client does
 
 

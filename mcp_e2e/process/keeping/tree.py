@@ -13,6 +13,8 @@ from .quiet import TYPE_CHECKING, quietly
 
 if TYPE_CHECKING:
     import signal
+
+    from .cgroup import Group
 else:
     import _signal as signal
 
@@ -26,8 +28,10 @@ GIVE_UP_S = 10.0  # a process in uninterruptible sleep cannot be killed; we say 
 class Tree:
     """One main process, leader of its own session, and whatever it started."""
 
-    def __init__(self, main: int) -> None:
+    def __init__(self, main: int, group: Group | None = None) -> None:
+        """``group``: the control group of all of it, where it has one."""
         self.main = main
+        self.group = group
         self.status: int | None = None  # wait status of the main process, once it is dead
         self.aside: dict[int, int | None] = {}  # children that only look for the keeper, and how each ended
         self.fds: list[int] = []  # readable when the main process has ended, where no SIGCHLD tells
@@ -90,6 +94,9 @@ class Tree:
     def kill_rest(self) -> tuple[int, list[int]]:
         """How many had to be killed, and the pids that could not be; frozen first, so that none forks away."""
         killed: set[tuple[int, int]] = set()
+        if self.group is not None and not self.gone:
+            killed |= {(pid, born.ticks) for pid, born in facts.descendants(os.getpid()).items() if pid != self.main}
+            self.group.kill()
         end = time.monotonic() + GIVE_UP_S
         while not self.gone and time.monotonic() < end:
             if sys.platform == "linux":
@@ -102,6 +109,8 @@ class Tree:
             self.signal(signal.SIGSTOP, signal.SIGKILL)
             time.sleep(0.002)
             self.reap()
+        if self.group is not None:
+            self.group.remove()
         return len(killed), [] if self.gone else sorted({*facts.descendants(os.getpid()), *self._escaped()})
 
     def _look_below(self) -> None:

@@ -26,6 +26,8 @@ __all__ = ["BREAK", "KILL", "UNKNOWN", "Ladder", "Tree"]
 class Tree:
     """One main process, leader of a group of its own on the keeper's hidden console, and whatever it started."""
 
+    group = None  # the job object holds the limits
+
     def __init__(self, main: int, process: int, job: JobObject) -> None:
         self.main = main
         self.status: int | None = None  # as of os.waitpid: the exit code, shifted by 8 bits
