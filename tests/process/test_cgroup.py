@@ -1,11 +1,16 @@
 """Limits that a control group holds, where this user may make one below the tests' own."""
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from mcp_e2e.model.jobs import ResourceLimits
+from mcp_e2e.process import keeper
+from mcp_e2e.process.keeping.cgroup import Group
 
 BOMB = """
 import os, time
@@ -56,3 +61,42 @@ async def test_a_group_holds_memory(room):
     needs("memory")
     ended = (await room.end(await room.python(HOG, limits=ResourceLimits(memory_bytes=100 << 20)))).exit
     assert (ended.reason, ended.stdout.head) == ("memory", "")
+
+
+JOINED = """
+import os
+import signal
+import subprocess
+import sys
+sys.path.append(sys.argv[1])
+import subprocess, time
+from keeping.cgroup import Group
+Group(sys.argv[2]).join()
+subprocess.Popen(["setsid", "sleep", "60"])
+print("in", flush=True)
+time.sleep(60)
+"""
+
+
+async def test_the_end_of_a_group_leaves_nobody_behind(room):
+    """Whoever joined it and all that came from him are killed at once, in whatever session; then it can go."""
+    own = own_group()
+    if own is None or not os.access(own, os.W_OK):
+        pytest.skip("this user has been given no control group (v2)")
+    folder = own / f"mcp-e2e-test-{os.getpid()}"
+    folder.mkdir()
+    group = Group(str(folder))
+    keeping = str(Path(keeper.__file__).parent)
+    child = subprocess.Popen([sys.executable, "-S", "-c", JOINED, keeping, str(folder)], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"in\n"
+        assert len((folder / "cgroup.procs").read_text().split()) == 2
+        group.kill()
+        assert child.wait(10) == -signal.SIGKILL
+        await room.until(lambda: not (folder / "cgroup.procs").read_text())
+    finally:
+        child.kill()
+        child.communicate()
+        group.remove()
+    assert not folder.exists()
