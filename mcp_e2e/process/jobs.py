@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,10 +28,19 @@ ACK_S = 30.0  # for a busy machine; a keeper answers within some 30 ms
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
+_issuing = threading.Lock()
+_latest = 0
+
+
 def new_job_id() -> str:
-    """``j-`` and 12 letters: 8 of the time in milliseconds, so that ids sort by age, and 4 at random."""
-    now = int(time.time() * 1000)
-    return "j-" + _base32(now, 8) + _base32(secrets.randbits(20), 4)
+    """``j-`` and 12 letters: 8 of the time in milliseconds, so that ids sort by age, and 4 at random.
+
+    No process gives one twice, nor one that sorts before its last.
+    """
+    global _latest  # noqa: PLW0603
+    with _issuing:
+        _latest = max(_latest + 1, int(time.time() * 1000) << 20 | secrets.randbits(20))
+        return "j-" + _base32(_latest, 12)
 
 
 async def launch(jobs_dir: Path, spec: JobSpec, spare: Spare | None = None) -> Job:
