@@ -158,3 +158,15 @@ async def test_fault_52_a_service_whose_last_server_was_killed_ends_by_itself(ro
     assert (ended.exit.reason, ended.exit.signal, len(ended.lives)) == ("idle", signal.SIGTERM, 1)
     assert not is_alive(used.process)
     assert room.look(never).live
+
+
+async def test_fault_46_a_crash_loop_is_told_with_the_end_of_its_log(server: Servers, project: Path) -> None:
+    """The session is failed, its cause says how often and how it died, and what it wrote last stands beside it."""
+    (project / "service.py").write_text("print('no model folder', flush=True); raise SystemExit(3)")
+    config = project / "mcp-e2e.toml"
+    config.write_text(config.read_text().replace("stop_grace_s = 2", "stop_grace_s = 2\nmax_restarts = 1"))
+    async with server(stops=False) as app:
+        session = await app.sessions.start(app.caller, wait_seconds=30)
+
+    assert (session.state, session.cause) == ("failed", "it died 2 times, last with exit code 3; restarts are used up")
+    assert session.log_tail == "no model folder\n"
