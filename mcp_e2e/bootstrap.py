@@ -78,7 +78,8 @@ class App:
 
     async def settle(self) -> None:
         """Go on with what processes that are gone left open. Raises ConfigError, StoreError."""
-        (await self._place.open()).lease.keep()
+        await self._place.open()
+        await self._place.keep()
         await self._boots.adopt_orphans()
         await self._execution.take_over()
         await self._leftovers.end(self._place.layout.jobs)  # last: what ignores TERM takes its time

@@ -85,4 +85,6 @@ def _judge(work: CommandWork, job: Job, started_at: float) -> Outcome:
 def _why_lost(job: Job) -> str:
     if job.lost_to == "keeper_killed":
         return "the process that watched the command (its keeper) was killed from outside, and the command with it"
-    return "the machine restarted; how the command ended is not known"
+    if job.lost_to == "reboot":
+        return "the machine restarted; how the command ended is not known"
+    return "the server was killed before the command began"

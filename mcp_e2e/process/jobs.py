@@ -20,7 +20,7 @@ from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity
 from mcp_e2e.process import launch_windows
 from mcp_e2e.process.identity import is_alive
 from mcp_e2e.process.locks import FileLock
-from mcp_e2e.process.records import list_jobs, look, stored_spec, strange_jobs
+from mcp_e2e.process.records import list_jobs, look, may_have_leftovers, stored_spec, strange_jobs
 from mcp_e2e.process.spare import Spare, keeper_command, keeper_environment
 from mcp_e2e.process.stop import ask_to_stop, end_strays, stop
 
@@ -58,7 +58,8 @@ async def adopt(jobs_dir: Path, job_id: str) -> bool:
 
     False when it has one, is no such service, or somebody else was quicker; always on other systems.
     """
-    if sys.platform == "linux" and look(jobs_dir, job_id).state is JobState.ORPHAN:
+    job = look(jobs_dir, job_id)
+    if sys.platform == "linux" and job.state is JobState.ORPHAN and may_have_leftovers(job):
         return await anyio.to_thread.run_sync(_adopt, jobs_dir / job_id)
     return False
 
@@ -156,21 +157,25 @@ def _prepare(jobs_dir: Path, spec: JobSpec) -> int:
 def _start_keeper(folder: Path, env: Mapping[str, str], lock: int, *how: str) -> Mapping[str, Any]:
     """Starts the keeper and returns its answer; an empty one when it died or was silent for ``ACK_S``."""
     message = json.dumps({"env": dict(env)}).encode("ascii")
-    with (folder / "keeper.err").open("ab") as errors:
-        keeper = subprocess.Popen(
-            [*keeper_command(), str(folder.absolute()), str(lock), *how],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            pass_fds=[lock],
-            start_new_session=True,
-            cwd="/",
-            env=keeper_environment(),
-        )
+    try:
+        with (folder / "keeper.err").open("ab") as errors:
+            keeper = subprocess.Popen(
+                [*keeper_command(), str(folder.absolute()), str(lock), *how],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=[lock],
+                start_new_session=True,
+                cwd="/",
+                env=keeper_environment(),
+            )
+    except OSError as error:  # no more processes, descriptors or memory
+        return {"error": "keeper", "message": error.strerror}
     try:
         said = keeper.communicate(message, timeout=ACK_S)[0]
     except subprocess.TimeoutExpired:
-        ask_to_stop(folder)
+        if not how:  # an adopter must not be told to end what runs
+            ask_to_stop(folder)
         keeper.kill()
         keeper.communicate()
         return {}

@@ -153,11 +153,12 @@ class Lease:
 
     def keep(self) -> None:
         """Make the file anew where somebody has removed it: without it we look dead to others."""
-        if self._lock.held and not self._lock.current and self._lock.path.parent.is_dir():
+        if self._text and not self._lock.current and self._lock.path.parent.is_dir():
             self._lock.release()
-            self._lock.try_acquire(self._text)
+            self._lock.try_acquire(self._text)  # where that fails, the next time
 
     def release(self) -> None:
+        self._text = ""
         if self._lock.held:
             _remove(self._lock)
 

@@ -161,7 +161,10 @@ def stop_grace_s(job: Job) -> float:
 
 def may_have_leftovers(job: Job) -> bool:
     """Its keeper died in this boot without ending the tree."""
-    return job.state in (JobState.ORPHAN, JobState.LOST) and bool(job.keeper and job.keeper.boot_id == boot_id())
+    keeper = job.keeper
+    if job.state not in (JobState.ORPHAN, JobState.LOST) or keeper is None or keeper.boot_id != boot_id():
+        return False
+    return not is_alive(keeper)  # a copied folder has a free lock, and yet its keeper lives
 
 
 def _state(

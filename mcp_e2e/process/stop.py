@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from mcp_e2e.errors import ServiceUnavailable
 from mcp_e2e.model.jobs import Job, JobState, ProcessIdentity
@@ -41,10 +42,10 @@ async def stop(jobs_dir: Path, job_id: str, *, deadline_s: float | None = None) 
     if may_have_leftovers(job):
         await _end_leftovers(job, min(grace, 5.0), end)
         job = look(jobs_dir, job_id)
-    survivors = members(job)
+    survivors = await _found(job)
     while survivors and time.monotonic() < end:
         await anyio.sleep(_POLL_S)
-        survivors = members(job)
+        survivors = await _found(job)
     if job.live or survivors:
         pids = sorted({process.pid for process in survivors} | ({job.keeper.pid} if job.live and job.keeper else set()))
         named = ", ".join(map(str, pids)) or "unknown"
@@ -56,7 +57,7 @@ async def end_strays(jobs_dir: Path, job: Job) -> Job:
     """What is left of a command whose keeper was killed, ended, and its number told; any other job as it is."""
     if job.kind != "command" or job.state is not JobState.LOST or not may_have_leftovers(job):
         return job
-    found = members(job)
+    found = await _found(job)
     await _end_leftovers(job, _STRAY_GRACE_S, time.monotonic() + _AFTER_GRACE_S)
     return replace(look(jobs_dir, job.id), strays=len(found))
 
@@ -108,7 +109,13 @@ def members(job: Job) -> list[ProcessIdentity]:
 
 def _marked(job_id: str) -> set[ProcessIdentity]:
     """By ``MCP_E2E_JOB`` in their environment; never ourselves, should we run inside the job."""
-    return {process for pid in facts.marked(job_id) if (process := identity(pid)) is not None}
+    seen = {(identity(pid), born.ticks) for pid, born in facts.marked(job_id).items()}
+    return {now for now, ticks in seen if now is not None and now.start_ticks == ticks}
+
+
+async def _found(job: Job) -> list[ProcessIdentity]:
+    """``members``, in a thread: every process of the machine is looked at."""
+    return await anyio.to_thread.run_sync(members, job)
 
 
 async def _while_kept(jobs_dir: Path, job: Job, end: float) -> Job:
@@ -121,11 +128,11 @@ async def _while_kept(jobs_dir: Path, job: Job, end: float) -> Job:
 
 async def _end_leftovers(job: Job, grace_s: float, end: float) -> None:
     """TERM and CONT and the grace, where the system has that, then KILL until nothing is left or the time is up."""
-    _tell(members(job), *_GENTLE)
+    _tell(await _found(job), *_GENTLE)
     gentle = min(end, time.monotonic() + (grace_s if _GENTLE else 0.0))
-    while members(job) and time.monotonic() < gentle:
+    while await _found(job) and time.monotonic() < gentle:
         await anyio.sleep(_POLL_S)
-    while (rest := members(job)) and time.monotonic() < end:
+    while (rest := await _found(job)) and time.monotonic() < end:
         _tell(rest, *_HARD)
         await anyio.sleep(_POLL_S)
 

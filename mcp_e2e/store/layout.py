@@ -82,7 +82,8 @@ class Layout:
     def note_founded(self) -> None:
         """Raises StoreError when nothing can be written."""
         try:
-            self.founded.touch(0o600)
+            if not self.founded.exists():
+                self.founded.touch(0o600)
         except OSError as error:
             raise StoreError(f"{self.founded} cannot be written: {error.strerror}") from error
 

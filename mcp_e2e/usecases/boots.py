@@ -11,7 +11,7 @@ import anyio.to_thread
 from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_spec
 from mcp_e2e.contracts import Progress
 from mcp_e2e.errors import PortTaken, ServiceUnavailable, SetupError
-from mcp_e2e.model.jobs import Job, JobSpec, JobState, Readiness
+from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
 from mcp_e2e.process import jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
@@ -33,7 +33,7 @@ class Boots:
     def __init__(self, place: Workplace, sights: Sights) -> None:
         self._place = place
         self._sights = sights
-        self._left_alone: set[str] = set()
+        self._left_alone: dict[str, ProcessIdentity | None] = {}  # job: the dead keeper that we could not follow
 
     @asynccontextmanager
     async def alone(self, by: str, name: str) -> AsyncIterator[None]:
@@ -79,10 +79,12 @@ class Boots:
                 job = self._sights.job(await self._place.run(partial(sessions.get, service=name)))
             except ServiceUnavailable:  # of another version: whoever asks for it is told
                 continue
-            if job is None or job.state is not JobState.ORPHAN or job.id in self._left_alone:
+            if job is None or job.state is not JobState.ORPHAN:
+                continue
+            if job.id in self._left_alone and self._left_alone[job.id] == job.keeper:
                 continue
             if not await jobs.adopt(self._place.layout.jobs, job.id):
-                self._left_alone.add(job.id)  # somebody was quicker, or its keeper.err says why not
+                self._left_alone[job.id] = job.keeper  # somebody was quicker, or its keeper.err says why not
 
     async def newer_code(self, session: Session) -> list[str]:
         """Files of ``reload_on`` that are newer than the process which has loaded them, the newest first."""

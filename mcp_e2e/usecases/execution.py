@@ -58,7 +58,8 @@ class Execution:
 
     def _claim_from_the_dead(self, con: Connection) -> list[Attempt]:
         leases, mine = self._place.layout.leases, self._place.here.lease.id
-        orphans = [each for each in attempts.unfinished(con) if not locks.is_alive(leases, each.lease)]
+        others = [each for each in attempts.unfinished(con) if each.lease != mine]
+        orphans = [each for each in others if not locks.is_alive(leases, each.lease)]
         claimed = [each for each in orphans if attempts.claim(con, each.id, each.lease, mine)]
         settle_dead_calls(con, leases, self._place.now())
         return [replace(attempt, lease=mine) for attempt in claimed]

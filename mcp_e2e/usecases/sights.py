@@ -171,7 +171,7 @@ def _cause(job: Job) -> str:
     if job.exit is None:
         if job.lost_to == "keeper_killed":
             return "its process and its keeper were killed from outside; how the process ended is not known"
-        return "the machine restarted"
+        return "the machine restarted" if job.lost_to else "its server was killed before it started"
     code, number = job.exit.exit_code, job.exit.signal
     ended = f"signal {number}" if number is not None else f"exit code {code}"
     if job.lives and job.lives[-1].cause:

@@ -111,29 +111,44 @@ class Workplace:
                     self._opened = await self._look_in(layout)
                     return self._opened
                 layout.create()
-                database = await self._database(layout)
-                layout.note_founded()
-                lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
-                self._stack.callback(lease.release)
-                uncleared = Uncleared(layout.incidents)
-                breaker = await database.run(lambda con: in_force(con, uncleared, self.now()))
-                self._opened = Opened(layout, database, lease, uncleared)
+                async with AsyncExitStack() as stack:  # what a failed try has opened is closed again
+                    opened, breaker = await self._open(layout, stack)
+                    self._stack.push_async_exit(stack.pop_all())
+                self._opened = opened
                 self._keep(breaker)
             return self._opened
 
-    async def _database(self, layout: Layout) -> Database:
+    async def _open(self, layout: Layout, stack: AsyncExitStack) -> tuple[Opened, Breaker]:
+        database = await self._database(layout, stack)
+        layout.note_founded()
+        try:
+            lease = Lease.take(layout.leases, {"client": self._client, "door": self._door, "since": self.now()})
+        except OSError as error:
+            raise StoreError(f"{layout.leases} cannot be written: {error.strerror}") from error
+        stack.callback(lease.release)
+        uncleared = Uncleared(layout.incidents)
+        breaker = await database.run(lambda con: in_force(con, uncleared, self.now()))
+        return Opened(layout, database, lease, uncleared), breaker
+
+    async def keep(self) -> None:
+        """See to what stands outside the database: that we live, that there is one, why the breaker is open."""
+        self.here.lease.keep()
+        self.layout.note_founded()
+        await self.keep_incident()
+
+    async def _database(self, layout: Layout, stack: AsyncExitStack) -> Database:
         def first(con: Connection) -> None:
             rebuild(con, layout, self.masked, self.limits(), known=self._opened is not None)
 
         founding = Founding(partial(alone, layout), first)
         opened = open_database(layout.database, founding, reads_only=self.reads_only)
-        return await self._stack.enter_async_context(opened)
+        return await stack.enter_async_context(opened)
 
     async def _look_in(self, layout: Layout) -> Opened:
         """As ``open``, but nothing is made, taken or written."""
         if not layout.database.exists():
             raise StoreError(f"there is no state in {layout.root} to look at", remedy="Nothing has run here yet.")
-        database = await self._database(layout)
+        database = await self._database(layout, self._stack)
         nobody = Lease("", FileLock(layout.leases / "nobody.lease"))
         return Opened(layout, database, nobody, Uncleared(layout.incidents))
 

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import shutil
 import signal
 import sys
 
@@ -12,6 +13,7 @@ from mcp_e2e.model.jobs import JobState, RestartPolicy
 from mcp_e2e.process import jobs
 from mcp_e2e.process import stop as stopping
 from mcp_e2e.process.identity import identity, is_alive, send_signal
+from mcp_e2e.process.leftovers import Leftovers
 from mcp_e2e.process.stop import ask_to_stop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pidfd and /proc")
@@ -99,3 +101,15 @@ async def test_a_stop_that_its_keeper_did_not_live_to_obey_is_obeyed_by_the_next
     assert await jobs.adopt(room.dir, before.id)
     end = (await room.end(before)).exit
     assert (end.reason, is_alive(before.process)) == ("stopped", False)
+
+
+async def test_a_copied_folder_takes_no_living_service(room):
+    """Its lock is free, since it is another file; the keeper on record lives, so nobody adopts or ends anything."""
+    job = await room.service("sh", "-c", "sleep 300 & wait", env={"MCP_E2E_JOB": "j-copied"}, id="j-copied")
+    elsewhere = room.cwd / "elsewhere"
+    shutil.copytree(room.dir, elsewhere, ignore=shutil.ignore_patterns("ctl"))
+    assert await jobs.adopt(elsewhere, job.id) is False
+    await Leftovers().end(elsewhere)
+    now = room.look(job)
+    assert (now.state, now.process, now.keeper) == (JobState.RUNNING, job.process, job.keeper)
+    assert is_alive(job.process)

@@ -112,3 +112,18 @@ async def test_a_job_that_is_over_is_looked_at_once(server: Servers, monkeypatch
         for _ in range(3):
             await leftovers.end(app.state_dir / "private" / "jobs")
         assert looked.count(done.job) == 1
+
+
+async def test_a_server_that_looks_dead_for_a_moment_takes_over_nothing_from_itself(
+    server: Servers, project: Path
+) -> None:
+    """Its lease file is removed while a test runs: the attempt goes on once, under the lease that is made anew."""
+    async with server() as app:
+        begun = await app.attempts.run(app.caller, test="slow", wait_seconds=0.5)
+        for file in (project / ".mcp-e2e/private/leases").glob("*.lease"):
+            file.unlink()
+        claimed = await app._place.run(app._execution._claim_from_the_dead)
+        assert claimed == []
+        (project / "go").touch()
+        done = await app.attempts.run(app.caller, test="slow", wait_seconds=30)
+        assert (done.attempt, done.verdict) == (begun.attempt, "passed")

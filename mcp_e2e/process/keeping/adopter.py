@@ -8,8 +8,8 @@ import time
 
 assert sys.platform == "linux"  # elsewhere nobody can take over a process that is not his child
 
-from . import files, orphan
-from .job import Keeper, identity
+from . import orphan
+from .job import Keeper
 from .pipes import Direct
 from .quiet import TYPE_CHECKING
 
@@ -25,12 +25,8 @@ class Adopter(Keeper):
 
     def __init__(self, spec: Mapping[str, Any], before: Mapping[str, Any], events: Events) -> None:
         self._known = orphan.environment(before["process"]["pid"], spec["env_names"])
-        super().__init__(spec, self._known or {}, events)
-        self._lives += before["lives"]
-        self._state |= {name: before[name] for name in ("process", "generation", "layers")}
-        self._state |= {"keeper": identity(os.getpid()), "phase": "running"}
+        super().__init__(spec, self._known or {}, events, before)
         self._adopts = True
-        files.put("state.json", self._state)
 
     def _live(self, running: Callable[[], None]) -> dict[str, Any]:
         if not self._adopts:

@@ -4,7 +4,7 @@ A group holds what the keeper's look at the tree, twice a second, can only find 
 passed, and its end leaves nobody behind. Most desktops give a user none; containers and systemd scopes may.
 """
 
-# ruff: noqa: PTH102, PTH106, PTH123, PTH208
+# ruff: noqa: PTH102, PTH106, PTH110, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _usable(own: str | None) -> tuple[str, set[str]] | None:
             limiting = set(_LIMITS) & set(file.read().split())
         if limiting and os.access(own, os.W_OK):
             for name in os.listdir(own):
-                if name.startswith(_PREFIX):
+                if name.startswith(_PREFIX) and not os.path.exists(f"/proc/{name[len(_PREFIX) :]}"):
                     Group(f"{own}/{name}").remove()  # a killed keeper's; one that holds a process stays
             return own, limiting
     return None

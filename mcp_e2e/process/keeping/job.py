@@ -36,7 +36,10 @@ def identity(pid: int) -> dict[str, Any] | None:
 class Keeper:
     """The job as a whole; ``state`` is what ``state.json`` holds."""
 
-    def __init__(self, spec: Mapping[str, Any], env: Mapping[str, str], events: Events) -> None:
+    def __init__(
+        self, spec: Mapping[str, Any], env: Mapping[str, str], events: Events, before: Mapping[str, Any] | None = None
+    ) -> None:
+        """``before``: the state of a predecessor whose life goes on; nobody may see it forgotten for a moment."""
         self._spec, self._env, self._events = spec, env, events
         self._backoff = Backoff(spec["restart"])
         self._adopts = False  # the process of the next life runs already
@@ -52,6 +55,9 @@ class Keeper:
             "retry_at": None,
             "layers": list(spec["confinement"]["layers"]),
         }
+        if before is not None:
+            self._lives += before["lives"]
+            self._state |= {name: before[name] for name in ("process", "generation", "layers")} | {"phase": "running"}
         files.put("state.json", self._state)
 
     def run(self, running: Callable[[], None]) -> dict[str, Any]:
