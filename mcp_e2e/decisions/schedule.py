@@ -40,7 +40,7 @@ def due(run: Run, test: str | None, number: int | None = None) -> Slot | None:
     Among the open slots of ``test`` one that was tried already comes first: its result is still to be recorded.
     """
     if number is not None:
-        return run.slot(number) if run.slot(number).checkpoint is None else None
+        return next((slot for slot in run.slots if slot.n == number and slot.checkpoint is None), None)
     if test is None:
         return run.current
     open_slots = [slot for slot in run.slots if slot.test == test and slot.checkpoint is None]

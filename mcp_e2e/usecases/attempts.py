@@ -151,7 +151,7 @@ class Attempts:
         if run.slot(attempt.slot).checkpoint is not None or run.state != "active" or attempt.verdict is None:
             return None
         try:
-            point = await self._runs.checkpoint(caller, result=attempt.verdict.value, slot=attempt.slot)
+            point = await self._runs.checkpoint(caller, result=attempt.verdict.value, slot=attempt.slot, run=run.id)
         except E2EError as error:
             return f"not recorded: {error.message}"
         return point.result

@@ -26,13 +26,17 @@ RESULTS: dict[str, CheckpointResult] = {
 
 @dataclass(frozen=True)
 class Claim:
-    """What a caller says of a slot: of number ``slot``, of the first open one of ``test``, or of the current one."""
+    """What a caller says of a slot: of number ``slot``, of the first open one of ``test``, or of the current one.
+
+    ``run``: the only one that is meant; another client may have planned the next meanwhile.
+    """
 
     result: CheckpointResult
     note: str
     test: str | None
     by: str
     slot: int | None = None
+    run: str | None = None
 
 
 def recorded(con: Connection, claim: Claim, limits: Limits, now: float) -> tuple[Checkpoint, Run, bool]:
@@ -46,6 +50,10 @@ def recorded(con: Connection, claim: Claim, limits: Limits, now: float) -> tuple
     run = runs.active(con) or (runs.get(con, last.run) if last else None)
     if run is None:
         raise UsageError(NO_RUN, remedy="Call plan_run, or run_test with the name of one test.")
+    if claim.run not in (None, run.id):
+        raise UsageError(
+            f"run {claim.run} has ended meanwhile", remedy=f"Run {run.id} is the present one: call status."
+        )
     slot = schedule.due(run, claim.test, claim.slot) if run.state == "active" else None
     if last is not None and _repeats(last, run, slot, claim):
         return last, run, True

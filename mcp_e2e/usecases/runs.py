@@ -177,9 +177,16 @@ class Runs:
         )
 
     async def checkpoint(
-        self, caller: Caller, *, result: str, note: str | None = None, test: str | None = None, slot: int | None = None
+        self,
+        caller: Caller,
+        *,
+        result: str,
+        note: str | None = None,
+        test: str | None = None,
+        slot: int | None = None,
+        run: str | None = None,
     ) -> CheckpointAnswer:
-        """Record a slot (that number, the first open one of ``test``, the current one) and move on.
+        """Record a slot (that number, the first open one of ``test``, the current one) and move on; only of ``run``.
 
         The server's verdict decides: success over a failing one is a contradiction.
         """
@@ -188,7 +195,7 @@ class Runs:
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"result {result!r} is not known", remedy=f"{hint}One of: {', '.join(RESULTS)}.")
         note = self._place.masked(note)
-        claim = Claim(RESULTS[result], note or "", test, caller.shown, slot)
+        claim = Claim(RESULTS[result], note or "", test, caller.shown, slot, run)
         args = {"result": claim.result, "note": note, "test": test}
         return await self._gate.look(caller, "checkpoint", args, partial(self._recorded, claim=claim))
 

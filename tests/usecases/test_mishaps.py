@@ -226,6 +226,20 @@ async def test_one_client_skips_no_slot_of_another(server: Servers) -> None:
     assert all(row["tried"] == row["planned"] for row in rows)
 
 
+async def test_a_verdict_is_recorded_in_its_own_run_only(server: Servers) -> None:
+    """Another client has ended that run and planned a shorter one between the verdict and its checkpoint."""
+    async with server() as app:
+        first = await app.runs.plan(app.caller, tests=["green"], count=3)
+        second = await app.runs.plan(app.caller, tests=["green"], count=1, new=True, reason="shorter")
+        assert first.run != second.run
+        for slot in (1, 3):
+            with pytest.raises(UsageError, match="has ended meanwhile"):
+                await app.runs.checkpoint(app.caller, result="skipped", slot=slot, run=first.run)
+        with pytest.raises(UsageError, match="no slot is open"):
+            await app.runs.checkpoint(app.caller, result="skipped", slot=3)
+        assert (await app.runs.next(app.caller)).slot == 1
+
+
 async def test_a_run_is_not_dropped_under_a_running_attempt(server: Servers, project: Path) -> None:
     """Its verdict would reach nobody, and its work would be begun a second time."""
     async with server() as app:
