@@ -305,7 +305,11 @@ async def test_the_whole_state_folder_is_moved_away(server: Servers, project: Pa
             await app.attempts.run(app.caller, test="green")
         assert breakers.LOST in (await app.breaker.show()).evidence
         await app.settle()
-        assert [each.alive for each in leases(project / ".mcp-e2e/private/leases")] == [True]
+        private = project / ".mcp-e2e/private"
+        assert [each.alive for each in leases(private / "leases")] == [True]
+        incident = (await app.breaker.show()).incident
+        assert (private / "founded").exists()
+        assert (private / f"incidents/{incident}.json").exists()
 
 
 async def test_only_one_process_makes_a_database(server: Servers, project: Path) -> None:
