@@ -9,8 +9,8 @@ import time
 assert sys.platform == "linux"  # elsewhere nobody can take over a process that is not his child
 
 from . import orphan
+from .direct import Direct
 from .job import Keeper
-from .pipes import Direct
 from .quiet import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ class Adopter(Keeper):
     def __init__(self, spec: Mapping[str, Any], before: Mapping[str, Any], events: Events) -> None:
         self._known = orphan.environment(before["process"]["pid"], spec["env_names"])
         super().__init__(spec, self._known or {}, events, before)
-        self._adopts = True
 
     def _live(self, running: Callable[[], None]) -> dict[str, Any]:
         if not self._adopts:

@@ -10,11 +10,24 @@ import sys
 from .birth import Birth
 
 if sys.platform == "win32":
-    from .windows.facts import birth, boot_id, children, inode, marked, markers, send
+    from .windows.facts import birth, boot_id, children, send
 elif sys.platform == "darwin":
-    from .macos import birth, boot_id, children, inode, marked, markers, send
+    from .macos import birth, boot_id, children, send
 else:
-    from .linux import birth, boot_id, children, inode, marked, markers, send
+    from .linux import birth, boot_id, children, send
+
+if sys.platform == "linux":
+    from .linux import inode, marked, markers
+else:  # no system but Linux shows reliably what others were started with, and none has pidfds
+
+    def marked(_job: str) -> dict[int, Birth]:
+        return {}
+
+    def markers() -> set[str]:
+        return set()
+
+    def inode(_pid: int) -> int:
+        return 0
 
 
 def descendants(root: int) -> dict[int, Birth]:

@@ -7,13 +7,14 @@ import time
 
 from . import facts, files
 from .backoff import Backoff
+from .direct import Direct
 from .life import Life
 from .limits import Limits
 from .liveness import LIVENESS, Liveness
 from .look import LIMIT_S, Look
 from .quiet import TYPE_CHECKING
 from .readiness import Readiness
-from .system import Direct, Pipes, open_log, start
+from .system import Pipes, open_log, start
 from .target import GROUP, Program
 from .versions import SCHEMA
 
@@ -42,7 +43,7 @@ class Keeper:
         """``before``: the state of a predecessor whose life goes on; nobody may see it forgotten for a moment."""
         self._spec, self._env, self._events = spec, env, events
         self._backoff = Backoff(spec["restart"])
-        self._adopts = False  # the process of the next life runs already
+        self._adopts = before is not None  # the process of the next life runs already
         self._began: tuple[float, float] | None = None  # wall clock, monotonic
         self._lives: list[dict[str, Any]] = []
         self._state: dict[str, Any] = {

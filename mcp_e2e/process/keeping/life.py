@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .direct import Direct
     from .limits import Limits
     from .liveness import Liveness
     from .readiness import Readiness
-    from .system import Direct, Events, Ladder, Pipes, Tree
+    from .system import Events, Ladder, Pipes, Tree
 
 DRAIN_S = 0.2  # after the main process: for output still in the pipe and for children that are about to end
 

@@ -7,7 +7,7 @@ keeper up.
 from __future__ import annotations
 
 from .quiet import TYPE_CHECKING
-from .system import looks
+from .system import start_look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Look:
 
     def start(self, log_offset: int = 0) -> None:
         """``log_offset``: where the log is searched from. Raises OSError when there can be no more processes."""
-        self._pid = looks.begin(self._tree, self._program, self._rule, log_offset, self._limit_s)
+        self._pid = start_look(self._tree, self._program, self._rule, log_offset, self._limit_s)
         self._tree.aside[self._pid] = None
 
     def result(self) -> bool | None:

@@ -54,19 +54,6 @@ def children(pid: int) -> list[int]:
         room *= 4
 
 
-def marked(_job: str) -> dict[int, Birth]:
-    """None: the environment of others is not to be read reliably here."""
-    return {}
-
-
-def markers() -> set[str]:
-    return set()
-
-
-def inode(_pid: int) -> int:
-    return 0
-
-
 def send(pid: int, ticks: int, number: int, _inode: int = 0) -> bool:
     """Signals the process born at ``ticks``; there is no handle on it, so it is looked at right before."""
     fact = birth(pid)

@@ -1,4 +1,4 @@
-"""Where the output of a job's process goes, on POSIX: through the keeper's pipes, or straight into the log."""
+"""A command's output on POSIX: read by the keeper, through pipes."""
 
 from __future__ import annotations
 
@@ -68,20 +68,3 @@ class Pipes:
         for fd in self._open:
             os.close(fd)
         return {"log_dropped": self._log.close(), **{name: one.stored() for name, one in self._streams.items()}}
-
-
-class Direct:
-    """Output of a service: it writes to the log itself, so its output survives the keeper."""
-
-    def __init__(self, log: int) -> None:
-        self.out = self.err = log
-        self.fds: list[int] = []
-
-    def handed_over(self) -> None:
-        os.close(self.out)
-
-    def read(self, _fd: int) -> bool:
-        return False
-
-    def finish(self) -> dict[str, Any]:
-        return {}

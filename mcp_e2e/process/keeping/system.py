@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from .windows import looks
     from .windows.child import start
     from .windows.events import Events
-    from .windows.pipes import Direct, Pipes, open_log
+    from .windows.look_process import start_look
+    from .windows.pipes import Pipes, open_log
     from .windows.tree import KILL, UNKNOWN, Ladder, Tree
 else:
-    from . import looks
     from .child import start
     from .events import Events
-    from .pipes import Direct, Pipes, open_log
+    from .look_process import start_look
+    from .pipes import Pipes, open_log
     from .tree import KILL, UNKNOWN, Ladder, Tree
 
-__all__ = ["KILL", "UNKNOWN", "Direct", "Events", "Ladder", "Pipes", "Tree", "looks", "open_log", "start"]
+__all__ = ["KILL", "UNKNOWN", "Events", "Ladder", "Pipes", "Tree", "open_log", "start", "start_look"]

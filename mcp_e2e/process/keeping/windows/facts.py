@@ -50,18 +50,6 @@ def children(_pid: int) -> list[int]:
     return []
 
 
-def marked(_job: str) -> dict[int, Birth]:
-    return {}
-
-
-def markers() -> set[str]:
-    return set()
-
-
-def inode(_pid: int) -> int:
-    return 0
-
-
 def send(pid: int, ticks: int, number: int, _inode: int = 0) -> bool:
     """Ends exactly the process born at ``ticks``, by ``KILL``; anything else only tells whether it lives."""
     access = api.PROCESS_QUERY_LIMITED_INFORMATION | api.SYNCHRONIZE | api.PROCESS_TERMINATE

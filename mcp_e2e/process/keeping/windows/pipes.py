@@ -1,4 +1,4 @@
-"""Where the output of a job's process goes, on Windows: through pipes that threads read, or straight into the log."""
+"""A command's output on Windows: read by the keeper through pipes, each by a thread of its own."""
 
 from __future__ import annotations
 
@@ -95,20 +95,3 @@ class Pipes:
         with self._lock:
             self._closed = True
             return {"log_dropped": self._log.close(), **{name: one.stored() for name, one in self._streams.items()}}
-
-
-class Direct:
-    """Output of a service: it writes to the log itself, so its output survives the keeper."""
-
-    def __init__(self, log: int) -> None:
-        self.out = self.err = log
-        self.fds: list[int] = []
-
-    def handed_over(self) -> None:
-        os.close(self.out)
-
-    def read(self, _fd: int) -> bool:
-        return False
-
-    def finish(self) -> dict[str, Any]:
-        return {}

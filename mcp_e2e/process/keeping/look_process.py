@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-assert sys.platform != "win32"  # there it is windows/looks.py
+assert sys.platform != "win32"  # there it is windows/look_process.py
 
 from . import child, searching
 from .quiet import TYPE_CHECKING
@@ -21,7 +21,7 @@ else:
     import _signal as signal
 
 
-def begin(_tree: Tree, program: Program, rule: Mapping[str, Any], log_offset: int, limit_s: float) -> int:
+def start_look(_tree: Tree, program: Program, rule: Mapping[str, Any], log_offset: int, limit_s: float) -> int:
     """Its pid; it ends with 0 when what ``rule`` asks for is there. Raises OSError where no more can run."""
     keeper = os.getpid()
     pid = os.fork()

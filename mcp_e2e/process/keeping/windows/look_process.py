@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _failures = itertools.count(-1, -1)
 
 
-def begin(tree: Tree, program: Program, rule: Mapping[str, Any], log_offset: int, limit_s: float) -> int:
+def start_look(tree: Tree, program: Program, rule: Mapping[str, Any], log_offset: int, limit_s: float) -> int:
     """Its pid, or a negative number when it could not be started; ``tree`` watches it and ends it in time."""
     look = Program(rule["exec"], program.cwd, program.env) if rule["exec"] else _search(rule, log_offset)
     nothing = os.open(os.devnull, os.O_WRONLY)
