@@ -1,7 +1,7 @@
 """Opens the parts in order and hands out the use-cases; the only room that knows all others."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,19 +82,29 @@ class App:
         await self._place.keep()
         await self._boots.adopt_orphans()
         await self._execution.take_over()
-        await self._leftovers.end(self._place.layout.jobs)  # last: what ignores TERM takes its time
 
-    async def keep_settling(self) -> None:
-        """Settle now and then, so that a verdict is stored even where nobody asks for it; a spare keeper stands by."""
+    async def end_leftovers(self) -> None:
+        """Apart from settling: what ignores TERM takes its time, and nobody else is to wait for that."""
+        if self._place.is_open:
+            await self._leftovers.end(self._place.layout.jobs)
+
+    async def stand_by(self) -> None:
+        """A spare keeper; and now and then what is to be done though nobody asks for it."""
         await anyio.to_thread.run_sync(self._place.spare.prepare)
-        while True:
-            try:
-                await self.settle()
-            except (ConfigError, StoreError) as error:  # every call that needs it says so; a server starts all the same
-                log.debug("nothing to settle: %s", error)
-            except Exception:  # a defect here must not end the server that others wait on
-                log.exception("could not settle what dead processes left open")
-            await anyio.sleep(SETTLE_S)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_again_and_again, self.settle)
+            tasks.start_soon(_again_and_again, self.end_leftovers)
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except (ConfigError, StoreError) as error:  # every call that needs it says so; a server starts all the same
+            log.debug("nothing to do by itself: %s", error)
+        except Exception:  # a defect here must not end the server that others wait on
+            log.exception("what servers do by themselves failed: %s", work.__name__)
+        await anyio.sleep(SETTLE_S)
 
 
 @asynccontextmanager
@@ -133,7 +143,7 @@ async def open_app(
         )
         app = App(place)
         if settles:
-            tasks.start_soon(app.keep_settling)
+            tasks.start_soon(app.stand_by)
         try:
             yield app
         finally:

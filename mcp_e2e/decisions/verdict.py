@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp_e2e.decisions.likeness import without_noise
-from mcp_e2e.model.jobs import ExitRecord
+from mcp_e2e.model.jobs import ExitRecord, Job
 from mcp_e2e.model.runs import Failure, FailureKind, Verdict
 from mcp_e2e.model.work import Artifact, Collected, PromptFacts
 
@@ -115,6 +115,13 @@ def _unmet(artifacts: Sequence[Artifact], expect: Mapping[str, Any]) -> list[str
         if expect.get("not_blank") and image.blank:
             problems.append(f"{artifact.name} is blank: every pixel has one colour")
     return problems
+
+
+def how_lost(job: Job) -> str:
+    """Why a job that is over has no exit record; goes on from a name or stands alone."""
+    if job.lost_to == "keeper_killed":
+        return "the process that watched it (its keeper) was killed from outside"
+    return "the machine restarted while it ran" if job.lost_to else "its server was killed before it began"
 
 
 def of_lost(test: str, why: str) -> Judgement:

@@ -73,18 +73,12 @@ def _judge(work: CommandWork, job: Job, started_at: float) -> Outcome:
     record = job.exit
     if job.state is JobState.NEVER_STARTED or record is None:
         evidence |= {"strays_killed": job.strays} if job.strays else {}
-        return Outcome(verdict.of_lost(work.test, _why_lost(job)), evidence, started_at)
+        return Outcome(
+            verdict.of_lost(work.test, f"{verdict.how_lost(job)}; how it ended is not known"), evidence, started_at
+        )
     if record.reason == "exec_failed":
         raise SetupError(f"{work.test}: {record.error}")
     evidence |= {"sandbox": sandbox.level(job.layers).level, "suspended_s": record.suspended_s or None}
     evidence |= {"exit_code": record.exit_code, "signal": record.signal, "strays_killed": record.strays or None}
     judgement = verdict.of_command(work.test, record, tail)
     return Outcome(judgement, {k: v for k, v in evidence.items() if v is not None}, started_at, record.ended_at)
-
-
-def _why_lost(job: Job) -> str:
-    if job.lost_to == "keeper_killed":
-        return "the process that watched the command (its keeper) was killed from outside, and the command with it"
-    if job.lost_to == "reboot":
-        return "the machine restarted; how the command ended is not known"
-    return "the server was killed before the command began"

@@ -26,8 +26,6 @@ from mcp_e2e.process.stop import ask_to_stop, end_strays, stop
 
 ACK_S = 30.0  # for a busy machine; a keeper answers within some 30 ms
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
 _issuing = threading.Lock()
 _latest = 0
 

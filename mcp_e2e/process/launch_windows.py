@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mcp_e2e.errors import LaunchError
+from mcp_e2e.errors import LaunchError, StoreError
 from mcp_e2e.model.jobs import JobSpec
 from mcp_e2e.process.keeping import files
 from mcp_e2e.process.keeping.windows import structures as api
@@ -29,8 +29,11 @@ Popen = Callable[..., "subprocess.Popen[bytes]"]
 def launched(jobs_dir: Path, spec: JobSpec, popen: Popen = subprocess.Popen) -> Mapping[str, Any]:
     """The keeper's answer; an empty one when it died or was silent for ``ACK_S``."""
     folder = prepare(jobs_dir, spec)
-    with (folder / "keeper.err").open("ab") as errors:
-        keeper = start(folder, errors.fileno(), popen)
+    try:
+        with (folder / "keeper.err").open("ab") as errors:
+            keeper = start(folder, errors.fileno(), popen)
+    except OSError as error:  # no more processes, handles or memory
+        return {"error": "keeper", "message": error.strerror}
     said = _exchange(keeper, json.dumps({"env": dict(spec.env)}).encode("ascii"))
     if said is None:
         ask_to_stop(folder)  # it may be about to take the lock and to show the job; whatever it does, it runs nothing
@@ -63,13 +66,14 @@ def _exchange(keeper: "subprocess.Popen[bytes]", message: bytes) -> bytes | None
 def prepare(jobs_dir: Path, spec: JobSpec) -> Path:
     """The job's folder, not to be seen as a job yet. A folder with an open file in it could not be renamed there."""
     folder = jobs_dir / spec.id
-    jobs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        folder.mkdir(mode=0o700)
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "keeper.err").touch(0o600)
+        (folder / files.UNSEEN_SPEC).write_text(json.dumps(stored_spec(spec, time.time())), "ascii")
     except FileExistsError as error:
         raise LaunchError(f"job {spec.id} exists already", remedy="Take a new job id.", job=spec.id) from error
-    (folder / "keeper.err").touch(0o600)
-    (folder / files.UNSEEN_SPEC).write_text(json.dumps(stored_spec(spec, time.time())), "ascii")
+    except OSError as error:
+        raise StoreError(f"job {spec.id} cannot be written to {jobs_dir}: {error.strerror}") from error
     return folder
 
 

@@ -9,11 +9,6 @@ def record(con: sqlite3.Connection, kind: str, at: float, run: str | None = None
     con.execute("INSERT INTO events (at, kind, run, body) VALUES (?, ?, ?, ?)", (at, kind, run, json.dumps(body)))
 
 
-def number_on(con: sqlite3.Connection, table: str, now: float) -> None:
-    """Let a new ``table`` count on from where no earlier one can have come: an old number then means no new row."""
-    con.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, int(now * 1000)))
-
-
 def latest(con: sqlite3.Connection, limit: int, run: str | None = None) -> list[dict[str, Any]]:
     """The newest events, oldest first."""
     rows = con.execute(

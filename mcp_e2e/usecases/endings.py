@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from mcp_e2e.decisions.verdict import how_lost
 from mcp_e2e.model.answers import ExecAnswer
 from mcp_e2e.model.jobs import Job, Stream
 from mcp_e2e.process import output, sandbox
@@ -29,7 +30,7 @@ def ended(job: Job, shell: str | None, now: float, redactor: Redactor = SHAPES) 
         facts |= {"elapsed_s": elapsed, "stdout": output.tail(job.log, TAIL_BYTES, redactor=redactor) or None}
         facts |= {"reason": job.lost_to, "strays_killed": job.strays or None}
         step = f"Still running: job(action='wait', id='{job.id}') waits for it; it goes on by itself."
-        return ExecAnswer(**facts, next_step=step if job.live else f"{how_lost(job)} Read log.")
+        return ExecAnswer(**facts, next_step=step if job.live else f"{lost(job)} Read log.")
     record = job.exit
     cut = [stream for stream in (record.stdout, record.stderr) if stream is not None and stream.omitted]
     return ExecAnswer(
@@ -46,14 +47,11 @@ def ended(job: Job, shell: str | None, now: float, redactor: Redactor = SHAPES) 
     )
 
 
-def how_lost(job: Job) -> str:
-    """In a sentence, of a job without an exit record."""
-    if job.lost_to == "keeper_killed":
-        rest = f"; {job.strays} of its processes that lived on were ended too" if job.strays else ""
-        return f"Its keeper was killed from outside, and it with its keeper{rest}; an exit code is not known."
-    if job.lost_to == "reboot":
-        return "The machine restarted while it ran; an exit code is not known."
-    return "" if job.exit or job.live else "It never started: its server was killed before."
+def lost(job: Job) -> str:
+    """Of a job that is over without an exit record: why, and what had to be done."""
+    rest = f"; {job.strays} of its processes that lived on were ended" if job.strays else ""
+    why = how_lost(job)
+    return f"{why[0].upper()}{why[1:]}{rest}; an exit code is not known."
 
 
 def _hint(job: Job) -> str:

@@ -17,7 +17,7 @@ from mcp_e2e.process import jobs, output, sandbox
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.store import attempts, sessions
 from mcp_e2e.usecases.command_lines import folder_inside, words
-from mcp_e2e.usecases.endings import ended, how_lost, told
+from mcp_e2e.usecases.endings import ended, lost, told
 from mcp_e2e.usecases.gate import Gate, Passage
 from mcp_e2e.usecases.rail import Rail, limits
 from mcp_e2e.usecases.replies import attempt_facts, job_line
@@ -212,6 +212,6 @@ class Execs:
             lines=lines,
             next_step=f"Still running: job(action='wait', id='{job.id}') waits for it; offset={following} reads on."
             if job.live
-            else f"{how_lost(job) or 'It has ended;'} this is its output.",
+            else f"{'It has ended.' if job.exit else lost(job)} This is its output.",
         )
         return self._place.masked(answer)

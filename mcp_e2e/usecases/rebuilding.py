@@ -15,7 +15,7 @@ from mcp_e2e.model.jobs import Job
 from mcp_e2e.process import jobs
 from mcp_e2e.process.locks import FileLock
 from mcp_e2e.store import breaker as breakers
-from mcp_e2e.store import events, sessions
+from mcp_e2e.store import events, migrations, sessions
 from mcp_e2e.store.layout import Layout
 from mcp_e2e.store.sessions import SessionRow
 from mcp_e2e.usecases.incidents import Uncleared, in_force, new_incident
@@ -44,8 +44,7 @@ def rebuild(con: Connection, layout: Layout, shown: Callable[[str], str], limits
     if not (known or found or layout.founded.exists()):
         return
     now = time.time()
-    for table in ("ledger", "events"):
-        events.number_on(con, table, now)
+    migrations.number_on(con, now)
     for job in found:
         title = shown(" ".join(job.argv))[:200]
         sessions.add_job(con, job.id, _purpose(job), title, job.labels.get("by", ""), job.created_at)

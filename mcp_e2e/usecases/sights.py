@@ -8,6 +8,7 @@ import anyio.to_thread
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.adapters.spec import ready_rule, service_spec
 from mcp_e2e.decisions.lifecycle import state_of
+from mcp_e2e.decisions.verdict import how_lost
 from mcp_e2e.errors import ConfigError, NotFound, ServiceUnavailable, StoreError, UsageError
 from mcp_e2e.model.jobs import Job, JobState
 from mcp_e2e.model.services import Health, Session, SessionState
@@ -169,9 +170,7 @@ def _restarted_for(job: Job) -> str | None:
 def _cause(job: Job) -> str:
     """Why a session failed, in a sentence."""
     if job.exit is None:
-        if job.lost_to == "keeper_killed":
-            return "its process and its keeper were killed from outside; how the process ended is not known"
-        return "the machine restarted" if job.lost_to else "its server was killed before it started"
+        return f"{how_lost(job)}; how its process ended is not known"
     code, number = job.exit.exit_code, job.exit.signal
     ended = f"signal {number}" if number is not None else f"exit code {code}"
     if job.lives and job.lives[-1].cause:

@@ -39,8 +39,8 @@ async def test_a_command_whose_keeper_was_killed_says_so_and_leaves_nothing(serv
         job = await lose_keeper(app, begun.job)
         told = await app.execs.job(app.caller, action="wait", id=begun.job, wait_seconds=20)
         assert (told.state, told.reason, told.exit_code) == ("lost", "keeper_killed", None)
-        assert "Its keeper was killed from outside" in (told.next_step or "")
-        assert "1 of its processes that lived on were ended too" in (told.next_step or "")
+        assert "(its keeper) was killed from outside" in (told.next_step or "")
+        assert "1 of its processes that lived on were ended" in (told.next_step or "")
         assert stopping.members(job) == []
 
 

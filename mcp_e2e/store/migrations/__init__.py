@@ -37,6 +37,12 @@ def migrate(connection: sqlite3.Connection, first: Callable[[sqlite3.Connection]
         first(connection)
 
 
+def number_on(connection: sqlite3.Connection, now: float) -> None:
+    """Let calls and events of a new database count on from where none before has come: an old number means no row."""
+    rows = [(table, int(now * 1000)) for table in ("ledger", "events")]
+    connection.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", rows)
+
+
 def statements(script: str) -> Iterator[str]:
     """The single statements of a script: ``executescript`` would commit the caller's transaction."""
     pending = ""
