@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_e2e.decisions import verdict
-from mcp_e2e.model.jobs import ExitReason, ExitRecord
+from mcp_e2e.model.jobs import ExitReason, ExitRecord, Job, JobState
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import Artifact, Collected, ImageFacts, NodeError, OutputFile, PromptFacts
 
@@ -142,3 +142,17 @@ def test_another_quoted_value_is_another_signature() -> None:
 def test_every_message_has_a_signature_of_one_line(message: str) -> None:
     """Whatever a program prints."""
     assert "\n" not in verdict.signature("t", "assertion", message)
+
+
+@pytest.mark.parametrize(
+    ("lost_to", "why"),
+    [
+        ("keeper_killed", "the process that watched it (its keeper) was killed from outside"),
+        ("reboot", "the machine restarted while it ran"),
+        (None, "its server was killed before it began"),
+    ],
+)
+def test_why_a_job_has_no_record(lost_to: Literal["keeper_killed", "reboot"] | None, why: str) -> None:
+    """A job that never began is no machine that restarted."""
+    state = JobState.LOST if lost_to else JobState.NEVER_STARTED
+    assert verdict.how_lost(Job("j-1", state, Path(), Path(), lost_to=lost_to)) == why

@@ -81,7 +81,6 @@ async def test_fault_49_what_stood_still_goes_on_as_if_no_time_had_passed(room):
     unused = await room.service("sleep", "60", idle_stop_s=FREEZE_S - 3, leases=room.cwd / "leases")
     (room.cwd / "leases").mkdir()
     woken = await freeze(room, limited, service, unused)
-    (room.cwd / "go").touch()
     end = (await room.end(limited)).exit
     assert (end.reason, end.exit_code) == ("exited", 0)
     assert end.suspended_s > FREEZE_S - 1
@@ -92,15 +91,24 @@ async def test_fault_49_what_stood_still_goes_on_as_if_no_time_had_passed(room):
     assert ended.ended_at > woken + 1, "time in which it stood still was counted"
 
 
-async def freeze(room, *frozen):
-    """Everything of the jobs stands still for ``FREEZE_S``; when it went on again."""
-    processes = [each for job in frozen for each in (job.keeper, *stopping.members(job))]
+async def freeze(room, ends, *others):
+    """Everything of the jobs stands still for ``FREEZE_S``; when it went on again.
+
+    The first of them ends before its keeper goes on: that sees a dead process as the first thing after the freeze.
+    """
+    frozen = (ends, *others)
+    keepers = [job.keeper for job in frozen]
+    members = [each for job in frozen for each in stopping.members(job)]
     begun = time.monotonic()
-    for number in (signal.SIGSTOP, signal.SIGCONT):
-        for each in processes:
-            send_signal(each, number)
-        if number == signal.SIGSTOP:
-            await room.until(lambda: time.monotonic() > begun + FREEZE_S)
+    for each in (*keepers, *members):
+        send_signal(each, signal.SIGSTOP)
+    await room.until(lambda: time.monotonic() > begun + FREEZE_S)
+    (room.cwd / "go").touch()
+    for each in members:
+        send_signal(each, signal.SIGCONT)
+    await room.until(lambda: not is_alive(ends.process))
+    for each in keepers:
+        send_signal(each, signal.SIGCONT)
     return time.time()
 
 

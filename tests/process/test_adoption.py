@@ -5,15 +5,17 @@ import re
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import anyio
 import pytest
 
 from mcp_e2e.model.jobs import JobState, RestartPolicy
-from mcp_e2e.process import jobs
+from mcp_e2e.process import jobs, keeper
 from mcp_e2e.process import stop as stopping
 from mcp_e2e.process.identity import identity, is_alive, send_signal
 from mcp_e2e.process.leftovers import Leftovers
+from mcp_e2e.process.locks import FileLock
 from mcp_e2e.process.stop import ask_to_stop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs pidfd and /proc")
@@ -113,3 +115,32 @@ async def test_a_copied_folder_takes_no_living_service(room):
     now = room.look(job)
     assert (now.state, now.process, now.keeper) == (JobState.RUNNING, job.process, job.keeper)
     assert is_alive(job.process)
+
+
+async def test_an_adopter_that_is_slow_ends_nothing(room, monkeypatch):
+    """Its launcher gives up waiting: that is no wish to stop a service which runs."""
+    before = await orphaned(room, "sh", "-c", "echo up; exec sleep 60")
+    monkeypatch.setattr(jobs, "ACK_S", 0.001)
+    assert await jobs.adopt(room.dir, before.id) is False
+    monkeypatch.undo()
+    assert not (before.folder / "want").exists()
+    await room.until(
+        lambda: room.look(before).state is JobState.RUNNING or not FileLock.is_held(before.folder / "lock")
+    )
+    await jobs.adopt(room.dir, before.id)
+    after = room.look(before)
+    assert (after.state, after.process) == (JobState.RUNNING, before.process)
+
+
+async def test_an_adopter_never_shows_a_state_that_has_forgotten_the_process(room):
+    """From the first write on: whoever looks just then would take a running service for lost."""
+    job = await orphaned(room, "sh", "-c", "echo up; exec sleep 60")
+    code = (
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "from keeping import adopter, files\n"
+        "files.put = lambda name, state: print(state['process']['pid'], len(state['lives']), state['phase'])\n"
+        "adopter.Adopter(files.read('spec.json'), files.read('state.json'), None)\n"
+    )
+    keeping = str(Path(keeper.__file__).parent)
+    told = await anyio.run_process([sys.executable, "-I", "-S", "-c", code, keeping], cwd=job.folder)
+    assert told.stdout.decode() == f"{job.process.pid} 1 running\n"

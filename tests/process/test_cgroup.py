@@ -10,6 +10,7 @@ import pytest
 
 from mcp_e2e.model.jobs import ResourceLimits
 from mcp_e2e.process import keeper
+from mcp_e2e.process.keeping import cgroup
 from mcp_e2e.process.keeping.cgroup import Group
 
 BOMB = """
@@ -100,3 +101,14 @@ async def test_the_end_of_a_group_leaves_nobody_behind(room):
         child.communicate()
         group.remove()
     assert not folder.exists()
+
+
+def test_a_new_keeper_clears_only_what_dead_ones_left(tmp_path):
+    """A group that is empty for a moment belongs to a keeper that is about to start its command."""
+    (tmp_path / "cgroup.subtree_control").write_text("pids io\n")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for pid in (os.getpid(), gone.pid):
+        (tmp_path / f"mcp-e2e-{pid}").mkdir()
+    assert cgroup._usable(str(tmp_path)) == (str(tmp_path), {"pids"})
+    assert [path.name for path in tmp_path.glob("mcp-e2e-*")] == [f"mcp-e2e-{os.getpid()}"]

@@ -127,3 +127,28 @@ async def test_a_server_that_looks_dead_for_a_moment_takes_over_nothing_from_its
         (project / "go").touch()
         done = await app.attempts.run(app.caller, test="slow", wait_seconds=30)
         assert (done.attempt, done.verdict) == (begun.attempt, "passed")
+
+
+async def test_a_keeper_that_could_not_be_followed_is_left_alone_not_its_service(
+    server: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else was quicker this time; when his keeper is killed too, the service gets its next one."""
+    async with server() as app:
+        session = await app.sessions.start(app.caller)
+        folder = app.state_dir / "private" / "jobs"
+        job = jobs.look(folder, session.job or "")
+        assert job.keeper is not None
+        adopt, quicker = jobs.adopt, 0
+
+        async def by_another(jobs_dir: Path, job_id: str) -> bool:
+            nonlocal quicker
+            quicker += 1
+            await adopt(jobs_dir, job_id)
+            return False
+
+        monkeypatch.setattr(jobs, "adopt", by_another)
+        send_signal(job.keeper, signal.SIGKILL)
+        second = await until(lambda: (now := jobs.look(folder, job.id)).keeper != job.keeper and now)
+        send_signal(second.keeper, signal.SIGKILL)
+        third = await until(lambda: (now := jobs.look(folder, job.id)).keeper != second.keeper and now)
+        assert (third.process, quicker) == (job.process, 2)

@@ -1,16 +1,20 @@
 """What goes wrong beside the test: broken configuration, a locked database, cancelled calls, racing clients."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 from pathlib import Path
 
 import anyio
+import psutil
 import pytest
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.errors import ConfigError, Refused, ServiceUnavailable, SetupError, UsageError
+from mcp_e2e.errors import ConfigError, LaunchError, Refused, ServiceUnavailable, SetupError, StoreError, UsageError
 from mcp_e2e.model.answers import AttemptAnswer
+from mcp_e2e.process import jobs
+from mcp_e2e.process.locks import Lease
 from mcp_e2e.store import attempts
 from tests.usecases.conftest import Servers
 
@@ -275,3 +279,40 @@ async def test_a_new_server_sees_and_stops_what_runs_under_a_broken_file(server:
 
     with pytest.raises(ProcessLookupError):
         os.kill(session.pid or 0, 0)
+
+
+async def test_a_try_to_open_that_fails_leaves_nothing_open(server: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers try again every two seconds: neither threads nor files of the tries before may pile up."""
+
+    def full(*_: object, **__: object) -> Lease:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Lease, "take", full)
+    async with server(stops=False) as app:
+        with pytest.raises(StoreError, match="No space left"):
+            await app.breaker.show()
+        before = psutil.Process().num_threads()
+        for _ in range(5):
+            with pytest.raises(StoreError):
+                await app.breaker.show()
+        assert psutil.Process().num_threads() <= before
+
+
+async def test_a_machine_out_of_processes_is_a_launch_error_and_setup(
+    server: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a defect of ours nor a test that is lost."""
+
+    def full(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    async with server() as app:
+        await app.sessions.start(app.caller)
+        app._place.spare.close()
+        monkeypatch.setattr(jobs.subprocess, "Popen", full)
+        with pytest.raises(LaunchError, match="Resource temporarily unavailable"):
+            await app.execs.run(app.caller, command="true")
+        with pytest.raises(SetupError, match="Resource temporarily unavailable"):
+            await app.attempts.run(app.caller, test="green", wait_seconds=20)
+        monkeypatch.undo()
+        assert (await app.breaker.show()).consecutive_failures == 0
