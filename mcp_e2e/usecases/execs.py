@@ -150,7 +150,7 @@ class Execs:
         look = partial(jobs.list_jobs, ended_since=now - ENDED_SHOWN_S, most_ended=MOST_JOBS)
         found = await anyio.to_thread.run_sync(look, self._place.layout.jobs)
         index = await self._place.run(sessions.job_index)
-        lately = [job for job in found if job.live or (job.exit and now - job.exit.ended_at < ENDED_SHOWN_S)]
+        lately = [job for job in found if job.live or now - _over_since(job) < ENDED_SHOWN_S]
         lines = [job_line(job, index, now) for job in sorted(lately, key=lambda job: (not job.live, -job.created_at))]
         live = sum(job.live for job in found)
         return JobAnswer(
@@ -212,6 +212,11 @@ class Execs:
             lines=lines,
             next_step=f"Still running: job(action='wait', id='{job.id}') waits for it; offset={following} reads on."
             if job.live
-            else f"{'It has ended.' if job.exit else lost(job)} This is its output.",
+            else ("It has ended; this is its output." if job.exit else lost(job)),
         )
         return self._place.masked(answer)
+
+
+def _over_since(job: Job) -> float:
+    """When it ended; of one without a record only its beginning is known."""
+    return job.exit.ended_at if job.exit else job.created_at

@@ -42,6 +42,7 @@ async def test_a_command_whose_keeper_was_killed_says_so_and_leaves_nothing(serv
         assert "(its keeper) was killed from outside" in (told.next_step or "")
         assert "1 of its processes that lived on were ended" in (told.next_step or "")
         assert stopping.members(job) == []
+        assert [line.state for line in (await app.execs.job(app.caller)).jobs or ()] == ["lost"]
 
 
 async def test_after_a_restart_of_the_machine_that_is_what_is_said(server: Servers) -> None:
