@@ -18,7 +18,7 @@ from mcp_e2e.store import events
 _WRITTEN = "(SELECT seq FROM sqlite_sequence WHERE name = 'breaker')"
 NOBODY = "{}"
 TAMPERED = "its record was changed by another program than mcp_e2e"
-LOST = "its record was lost with the database"
+LOST = "its record was lost with the database; a damaged one is kept in private/damaged-…"
 
 
 def load(con: sqlite3.Connection) -> Breaker:
