@@ -1,6 +1,8 @@
 """Sessions and the boots that were measured; jobs by id for people."""
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +107,9 @@ def add_job(con: sqlite3.Connection, job: str, purpose: str, title: str, by: str
     )
 
 
-def job_index(con: sqlite3.Connection) -> dict[str, dict[str, str]]:
-    """Purpose, title and caller of each known job."""
-    rows = con.execute("SELECT id, purpose, title, by FROM jobs").fetchall()
+def job_index(con: sqlite3.Connection, jobs: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Purpose, title and caller of each of these jobs that is known."""
+    wanted = json.dumps(list(jobs))
+    query = "SELECT id, purpose, title, by FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
+    rows = con.execute(query, (wanted,)).fetchall()
     return {row["id"]: {"purpose": row["purpose"], "title": row["title"], "by": row["by"]} for row in rows}

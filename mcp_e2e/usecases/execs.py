@@ -149,12 +149,13 @@ class Execs:
         now = self._place.now()
         look = partial(jobs.list_jobs, ended_since=now - ENDED_SHOWN_S, most_ended=MOST_JOBS)
         found = await anyio.to_thread.run_sync(look, self._place.layout.jobs)
-        index = await self._place.run(sessions.job_index)
         lately = [job for job in found if job.live or now - _over_since(job) < ENDED_SHOWN_S]
-        lines = [job_line(job, index, now) for job in sorted(lately, key=lambda job: (not job.live, -job.created_at))]
+        shown = sorted(lately, key=lambda job: (not job.live, -job.created_at))[:MOST_JOBS]
+        index = await self._place.run(partial(sessions.job_index, jobs=[job.id for job in shown]))
         live = sum(job.live for job in found)
         return JobAnswer(
-            jobs=lines[:MOST_JOBS], next_step=f"Still running: {live}. Give an id to wait, output or cancel."
+            jobs=[job_line(job, index, now) for job in shown],
+            next_step=f"Still running: {live}. Give an id to wait, output or cancel.",
         )
 
     async def _find(self, name: str) -> Job:

@@ -1,6 +1,7 @@
 """One answer for "where are we?", also where the configuration is broken."""
 
 import math
+from functools import partial
 from typing import Any
 
 from mcp_e2e.decisions import next_step
@@ -109,9 +110,9 @@ class Status:
         return run_line(run) | ({"due": current.test, "history": history(current)} if current else {})
 
     async def _jobs(self) -> list[JobLine]:
-        index = await self._place.run(sessions.job_index)
-        found = jobs.list_jobs(self._place.layout.jobs, ended_since=math.inf)
-        return [job_line(job, index, self._place.now()) for job in found if job.live]
+        live = [job for job in jobs.list_jobs(self._place.layout.jobs, ended_since=math.inf) if job.live]
+        index = await self._place.run(partial(sessions.job_index, jobs=[job.id for job in live]))
+        return [job_line(job, index, self._place.now()) for job in live]
 
     def _others(self) -> list[str]:
         mine = self._place.here.lease.id
