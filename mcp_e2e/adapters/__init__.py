@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mcp_e2e.adapters.comfyui import ComfyUIAdapter
+from mcp_e2e.adapters.comfyui.looking import ComfyUIAdapter
 from mcp_e2e.adapters.command import CommandAdapter
 from mcp_e2e.contracts import ServiceAdapter
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import anyio
 
-from mcp_e2e.adapters.comfyui import POLL_S, ComfyUI
-from mcp_e2e.adapters.outputs import collect
-from mcp_e2e.adapters.workflow import Graph
+from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
+from mcp_e2e.adapters.comfyui.outputs import collect
+from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.decisions import verdict
 from mcp_e2e.errors import ServiceUnavailable, SetupError
 from mcp_e2e.executors import artifacts

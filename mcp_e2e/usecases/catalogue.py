@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mcp_e2e.adapters import workflow
+from mcp_e2e.adapters.comfyui import workflow
 from mcp_e2e.adapters.spec import fill_python, missing_program
 from mcp_e2e.errors import ConfigError, NothingSelected, SetupError, UsageError
 from mcp_e2e.executors.orders import CommandWork, WorkflowWork

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.adapters.placeholders import fill
-from mcp_e2e.adapters.workflow import Graph
 
 BOOT_LIMIT_S = 120.0
 

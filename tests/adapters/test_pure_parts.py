@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from mcp_e2e.adapters.cleaning import clean
-from mcp_e2e.adapters.outputs import MAX_PIXELS, image_facts, prompt_facts, safe_name
+from mcp_e2e.adapters.comfyui.outputs import MAX_PIXELS, image_facts, prompt_facts, safe_name
+from mcp_e2e.adapters.comfyui.rejections import choices_of, missing_models, nearest, rejected
 from mcp_e2e.adapters.placeholders import fill
-from mcp_e2e.adapters.rejections import choices_of, missing_models, nearest, rejected
 from mcp_e2e.errors import ConfigError
 from mcp_e2e.model.work import ImageFacts, OutputFile
 

@@ -8,8 +8,9 @@ import anyio
 import httpx
 import pytest
 
-from mcp_e2e.adapters import ADAPTERS, workflow
-from mcp_e2e.adapters.comfyui import ComfyUI
+from mcp_e2e.adapters import ADAPTERS
+from mcp_e2e.adapters.comfyui import workflow
+from mcp_e2e.adapters.comfyui.client import ComfyUI
 from mcp_e2e.errors import ServiceUnavailable, Unsupported
 from mcp_e2e.model.work import PromptState, Ready
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mcp_e2e.adapters import ADAPTERS
-from mcp_e2e.adapters.comfyui import ComfyUI
+from mcp_e2e.adapters.comfyui.client import ComfyUI
 from mcp_e2e.adapters.tls import trusted
 from mcp_e2e.model.work import Ready
 from mcp_e2e.process import probes

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_e2e.adapters import workflow
-from mcp_e2e.adapters.workflow import FRESH_INPUT, Graph, ModelFile
+from mcp_e2e.adapters.comfyui import workflow
+from mcp_e2e.adapters.comfyui.workflow import FRESH_INPUT, Graph, ModelFile
 from mcp_e2e.errors import SetupError, UsageError
 
 from .conftest import graph, node

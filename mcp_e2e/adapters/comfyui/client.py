@@ -1,4 +1,4 @@
-"""Services of kind ``comfyui``: an HTTP client that asks, submits, follows, fetches and cancels.
+"""An HTTP client of a ComfyUI server: asks, submits, follows, fetches and cancels.
 
 Every call raises ``ServiceUnavailable`` when the server cannot be reached or answers nonsense. Polling over HTTP is the
 truth here: events on a socket are lost on reconnect, and may name an end before it can be looked up.
@@ -13,59 +13,16 @@ from urllib.parse import quote
 import anyio
 import httpx
 
-from mcp_e2e.adapters import rejections
-from mcp_e2e.adapters.outputs import prompt_facts
+from mcp_e2e.adapters.comfyui import rejections
+from mcp_e2e.adapters.comfyui.outputs import prompt_facts
+from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.adapters.tls import trusted
-from mcp_e2e.adapters.workflow import Graph
 from mcp_e2e.errors import NotFound, ServiceUnavailable, SetupError
-from mcp_e2e.model.services import Device, Health
-from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState, Queue, Ready
+from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState, Queue
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # answers take under 0.4 s even while a sampler runs
-LOOK_TIMEOUT_S = 5.0
 POLL_S = 0.2
 _REPAIR = "Repair the workflow or install what is missing, then call again; nothing was run."
-
-
-class ComfyUIAdapter:
-    """Ready when ``/system_stats`` answers: the port opens last, after all nodes are loaded."""
-
-    kind = "comfyui"
-
-    async def look(self, url: str, ready: Ready) -> Health:  # noqa: ARG002  the kind has one rule of its own
-        return await look(url)
-
-
-async def look(url: str) -> Health:
-    """What stands at ``url``, at most 5 s; ``argv`` tells whose server it is."""
-    try:
-        async with httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=LOOK_TIMEOUT_S) as client:
-            reply = await client.get(f"{url.rstrip('/')}/system_stats")
-            stats = reply.json() if reply.status_code == 200 else None
-    except httpx.ConnectError:
-        return Health(False, "port closed", f"Nothing listens at {url}.")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Health(False, "not answering", f"{url}: {type(error).__name__} {error}".rstrip())
-    except ValueError:
-        stats = None
-    system = stats.get("system") if isinstance(stats, dict) else None
-    if not isinstance(stats, dict) or not isinstance(system, dict):
-        return Health(False, "not ComfyUI", f"{url}/system_stats answered {reply.status_code}, not like ComfyUI.")
-    argv = system.get("argv")
-    return Health(
-        True,
-        "ready",
-        version=str(system.get("comfyui_version") or "unknown"),
-        device=_device(stats.get("devices")),
-        argv=tuple(map(str, argv)) if isinstance(argv, list) else None,
-    )
-
-
-def _device(devices: object) -> Device | None:
-    if not isinstance(devices, list) or not devices or not isinstance(devices[0], dict):
-        return None
-    first = devices[0]
-    return Device(str(first.get("name", "?")), int(first.get("vram_total") or 0), int(first.get("vram_free") or 0))
 
 
 class ComfyUI:

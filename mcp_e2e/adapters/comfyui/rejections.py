@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from mcp_e2e.adapters.workflow import Graph, model_files
+from mcp_e2e.adapters.comfyui.workflow import Graph, model_files
 
 _SHOWN_CHOICES = 5
 

@@ -1,0 +1,50 @@
+"""What stands at a ComfyUI's address: is it ready, which version, on which device, started by whom."""
+
+import httpx
+
+from mcp_e2e.adapters.tls import trusted
+from mcp_e2e.model.services import Device, Health
+from mcp_e2e.model.work import Ready
+
+LOOK_TIMEOUT_S = 5.0
+
+
+class ComfyUIAdapter:
+    """Ready when ``/system_stats`` answers: the port opens last, after all nodes are loaded."""
+
+    kind = "comfyui"
+
+    async def look(self, url: str, ready: Ready) -> Health:  # noqa: ARG002  the kind has one rule of its own
+        return await look(url)
+
+
+async def look(url: str) -> Health:
+    """What stands at ``url``, at most 5 s; ``argv`` tells whose server it is."""
+    try:
+        async with httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=LOOK_TIMEOUT_S) as client:
+            reply = await client.get(f"{url.rstrip('/')}/system_stats")
+            stats = reply.json() if reply.status_code == 200 else None
+    except httpx.ConnectError:
+        return Health(False, "port closed", f"Nothing listens at {url}.")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Health(False, "not answering", f"{url}: {type(error).__name__} {error}".rstrip())
+    except ValueError:
+        stats = None
+    system = stats.get("system") if isinstance(stats, dict) else None
+    if not isinstance(stats, dict) or not isinstance(system, dict):
+        return Health(False, "not ComfyUI", f"{url}/system_stats answered {reply.status_code}, not like ComfyUI.")
+    argv = system.get("argv")
+    return Health(
+        True,
+        "ready",
+        version=str(system.get("comfyui_version") or "unknown"),
+        device=_device(stats.get("devices")),
+        argv=tuple(map(str, argv)) if isinstance(argv, list) else None,
+    )
+
+
+def _device(devices: object) -> Device | None:
+    if not isinstance(devices, list) or not devices or not isinstance(devices[0], dict):
+        return None
+    first = devices[0]
+    return Device(str(first.get("name", "?")), int(first.get("vram_total") or 0), int(first.get("vram_free") or 0))
