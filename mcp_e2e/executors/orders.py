@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mcp_e2e.decisions.verdict import Judgement
+from mcp_e2e.model.work import Pulse
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class WorkflowWork:
     """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
     ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
+    ``clean_process``: no attempt ran on this life of the service before, or it is not ours to restart.
     """
 
     attempt: str
@@ -39,16 +41,21 @@ class WorkflowWork:
     expect: Mapping[str, Any]
     folder: Path
     running_since: float | None = None
+    clean_process: bool = True
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict with what it rests on; ``started_at`` and ``ended_at`` bound the test itself."""
+    """A verdict with what it rests on; ``started_at`` and ``ended_at`` bound the test itself.
+
+    ``restart``: why the life of the service that it ran on is of no use any more.
+    """
 
     judgement: Judgement
     evidence: Mapping[str, Any] = field(default_factory=dict)
     started_at: float | None = None
     ended_at: float | None = None
+    restart: str | None = None
 
 
 class Watch(Protocol):
@@ -67,6 +74,14 @@ class Watch(Protocol):
 
     async def cancelled(self) -> bool:
         """Whether somebody wants the attempt ended."""
+        ...
+
+    async def obituary(self) -> str | None:
+        """How the life of the service that the work runs on has ended; None while it lives or that is not known."""
+        ...
+
+    async def pulse(self) -> Pulse | None:
+        """Signs of life of the process that answers for the service; None where it is not ours to see."""
         ...
 
 

@@ -1,108 +1,99 @@
-"""Run a ComfyUI workflow: check, submit under our own id, follow by polling, collect, judge."""
+"""Run a ComfyUI workflow: queue it under our own id, follow it to its end, collect, judge."""
 
-import time
-from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
-from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
+from mcp_e2e.adapters.comfyui.client import ComfyUI
 from mcp_e2e.adapters.comfyui.outputs import collect
 from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.decisions import verdict
-from mcp_e2e.errors import ServiceUnavailable, SetupError
+from mcp_e2e.errors import ServiceUnavailable
 from mcp_e2e.executors import artifacts
+from mcp_e2e.executors.following import End, Following
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
-from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState
-
-SILENT_S = 15.0  # a busy server may miss a poll; one that is silent for longer has died
+from mcp_e2e.model.work import OutputFile, PromptFacts
 
 
-async def submit_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> None:
-    """Check the graph against the server and queue it.
+async def run_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> Outcome:
+    """Queue the workflow and stay with it until it is judged.
 
     Raises:
-        SetupError: nodes or models are unknown to the server, or it rejected the workflow: it never ran.
+        SetupError: the server rejected the workflow, with all that is wrong with it: it never ran.
         ServiceUnavailable: the server is gone, or does not know of the prompt after a lost reply.
         Withdrawn: it must not begin any more.
     """
-    async with ComfyUI(work.url) as client:
-        problems = await client.check(graph)
-        if problems:
-            raise SetupError(
-                f"workflow {graph.name} cannot run on this ComfyUI: {'; '.join(problems)}", problems=list(problems)
-            )
+    async with ComfyUI(work.url) as client, client.listening(work.prompt_id, graph) as listener:
+        address = await listener.address()
+        before = await watch.pulse()
         await watch.submitted()
-        await client.submit(graph, work.prompt_id)
+        await client.submit(graph, work.prompt_id, address)
+        return await _to_the_end(client, work, Following(client, work, watch, listener, before))
 
 
 async def follow_workflow(work: WorkflowWork, watch: Watch) -> Outcome:
-    """Wait for the prompt's end, whoever queued it, and judge it."""
-    async with ComfyUI(work.url) as client:
-        seen = _Seen(work.running_since)
-        try:
-            await _follow(client, work, watch, seen)
-            return await _judge(client, work, seen)
-        except ServiceUnavailable as error:
-            return Outcome(
-                verdict.of_lost(work.test, f"ComfyUI stopped answering: {error.message}"), _evidence(work), seen.running
-            )
+    """Stay with a prompt that another process has queued, and judge it."""
+    async with ComfyUI(work.url) as client, client.listening(work.prompt_id) as listener:
+        return await _to_the_end(client, work, Following(client, work, watch, listener))
 
 
-@dataclass
-class _Seen:
-    """When the prompt was first seen running (UTC seconds), and whether its time limit ended it."""
-
-    running: float | None
-    expired: bool = False
-
-
-async def _follow(client: ComfyUI, work: WorkflowWork, watch: Watch, seen: _Seen) -> None:
-    deadline = None
-    while (state := await _state(client, work.prompt_id)) in {PromptState.PENDING, PromptState.RUNNING}:
-        if state is PromptState.RUNNING and deadline is None:
-            seen.running = seen.running or time.time()
-            deadline = anyio.current_time() + work.timeout_s - (time.time() - seen.running)
-            await watch.started(seen.running)
-        seen.expired = deadline is not None and anyio.current_time() > deadline
-        if seen.expired or await watch.cancelled():
-            await client.cancel(work.prompt_id)
-            return
-        await watch.progress(f"prompt {state.value}")
-        await anyio.sleep(POLL_S)
+async def _to_the_end(client: ComfyUI, work: WorkflowWork, following: Following) -> Outcome:
+    try:
+        end = await following.to_the_end()
+        return await _judge(client, work, end)
+    except ServiceUnavailable as error:
+        why = await following.obituary() or f"ComfyUI stopped answering: {error.message}"
+        return Outcome(verdict.of_lost(work.test, why), _evidence(work), following.running_since)
 
 
-async def _state(client: ComfyUI, prompt_id: str) -> PromptState:
-    """Where the prompt stands, asked again for ``SILENT_S`` while the server does not answer."""
-    give_up = anyio.current_time() + SILENT_S
-    while True:
-        try:
-            return await client.state(prompt_id)
-        except ServiceUnavailable:
-            if anyio.current_time() > give_up:
-                raise
-            await anyio.sleep(POLL_S)
-
-
-async def _judge(client: ComfyUI, work: WorkflowWork, seen: _Seen) -> Outcome:
-    facts = await client.history(work.prompt_id)
-    if seen.expired and (facts is None or facts.status != "success"):
-        message = f"still running after its time limit ({work.timeout_s:.0f} s); the prompt was interrupted"
-        judgement = verdict.failed(work.test, Verdict.TIMED_OUT, "timeout", message)
-        return Outcome(judgement, _evidence(work, facts), *_span(facts, seen))
+async def _judge(client: ComfyUI, work: WorkflowWork, end: End) -> Outcome:
+    facts = end.facts
+    if end.dead_worker:
+        judgement = verdict.of_lost(work.test, end.dead_worker)
+        return Outcome(judgement, _evidence(work), end.running_since, restart=end.dead_worker)
+    if end.deaf or (end.expired and (facts is None or facts.status != "success")):
+        return _cut_off(work, end)
     if facts is None:
         gone = f"ComfyUI does not know prompt {work.prompt_id} any more: it was restarted, or its queue was cleared"
-        return Outcome(verdict.of_lost(work.test, gone), _evidence(work), seen.running)
+        return Outcome(verdict.of_lost(work.test, gone), _evidence(work), end.running_since)
     collected = await collect(client, _saved(facts), work.folder)
     evidence = _evidence(work, facts) | {"artifacts": artifacts.listed(work.attempt, collected.artifacts)}
     judgement = verdict.of_prompt(work.test, facts, collected, work.expect)
-    return Outcome(judgement, evidence, *_span(facts, seen))
+    if judgement.failure is not None and judgement.failure.kind == "out_of_memory":
+        return await _out_of_memory(client, work, Outcome(judgement, evidence, *_span(facts, end)))
+    return Outcome(judgement, evidence, *_span(facts, end))
 
 
-def _span(facts: PromptFacts | None, seen: _Seen) -> tuple[float | None, float | None]:
+def _cut_off(work: WorkflowWork, end: End) -> Outcome:
+    """Ended from our side: over its time, or cancelled while a node does not listen."""
+    deaf = "; the running node does not listen to an interrupt" if end.deaf else "; the prompt was interrupted"
+    if not end.expired:
+        judgement = verdict.failed(work.test, Verdict.CANCELLED, "cancelled", f"cancelled{deaf}: it still runs")
+        return Outcome(judgement, _evidence(work, end.facts), *_span(end.facts, end))
+    message = f"still running after its time limit ({work.timeout_s:.0f} s){deaf}"
+    judgement = verdict.failed(work.test, Verdict.TIMED_OUT, "timeout", message)
+    restart = "a node ran on after its time limit and an interrupt" if end.deaf else None
+    return Outcome(judgement, _evidence(work, end.facts), *_span(end.facts, end), restart=restart)
+
+
+async def _out_of_memory(client: ComfyUI, work: WorkflowWork, outcome: Outcome) -> Outcome:
+    """Give the memory back. On a process that others have used before, it shows nothing about this test.
+
+    Then the process is ended, unless somebody else's prompts are in it, and the test is made again in a fresh one.
+    """
+    await client.free()
+    queue = await client.queue()
+    if work.clean_process or queue.running or queue.pending:
+        return outcome
+    failure = outcome.judgement.failure
+    said = failure.message if failure else ""
+    why = f"out of memory in a process that earlier tests had used: {said}"
+    judgement = verdict.failed(work.test, Verdict.LOST, "out_of_memory", why)
+    return Outcome(judgement, outcome.evidence, outcome.started_at, outcome.ended_at, restart="it ran out of memory")
+
+
+def _span(facts: PromptFacts | None, end: End) -> tuple[float | None, float | None]:
     """The server's own times in seconds where it tells them."""
-    begun = facts.started_ms / 1000 if facts and facts.started_ms else seen.running
+    begun = facts.started_ms / 1000 if facts and facts.started_ms else end.running_since
     return begun, facts.ended_ms / 1000 if facts and facts.ended_ms else None
 
 

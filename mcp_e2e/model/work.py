@@ -38,6 +38,14 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Pulse:
+    """Signs of life of a process: ids of its threads, and seconds of CPU time spent so far."""
+
+    threads: frozenset[int]
+    cpu_s: float
+
+
+@dataclass(frozen=True)
 class OutputFile:
     """One file that a node reported, as the server names it; ``type`` is output, temp or input."""
 

@@ -50,9 +50,14 @@ def port_owner(port: int) -> PortOwner | None:
 
 def owns_port(root: ProcessIdentity, port: int) -> bool:
     """Whether a process of this tree listens there. With the keeper as root (Linux) daemons of the job count too."""
+    return listener(root, port) is not None
+
+
+def listener(root: ProcessIdentity, port: int) -> ProcessIdentity | None:
+    """The process of this tree that listens there; None when there is none."""
     if not is_alive(root):
-        return False
-    return any(_pid_listens(process.pid, port) for process in (root, *descendants(root)))
+        return None
+    return next((process for process in (root, *descendants(root)) if _pid_listens(process.pid, port)), None)
 
 
 def _pid_listens(pid: int, port: int) -> bool:

@@ -163,13 +163,19 @@ class Catalogue:
             expect=attempt.carried.get("expect", {}),
             folder=self.folder(attempt),
             running_since=attempt.started_at,
+            clean_process=bool(attempt.carried.get("clean_process", True)),
         )
 
     def workflow_carried(self, attempt: Attempt, session: Session) -> dict[str, Any]:
         """What is stored in the attempt's row so that any process can go on with it."""
         test = self.test(attempt.test)
         expect = test.expect.model_dump(exclude_none=True) if test.expect else {}
-        return {"workflow": Path(test.workflow or "").name, "url": session.url or "", "expect": expect}
+        return {
+            "workflow": Path(test.workflow or "").name,
+            "url": session.url or "",
+            "expect": expect,
+            "clean_process": session.attached or not attempt.joined_running,
+        }
 
     def graph(self, attempt: Attempt) -> workflow.Graph:
         """The attempt's workflow with its params, made to execute anew."""

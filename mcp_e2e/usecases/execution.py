@@ -15,28 +15,24 @@ from sqlite3 import Connection
 import anyio
 
 from mcp_e2e.decisions import verdict as verdicts
-from mcp_e2e.errors import E2EError, ServiceUnavailable, SetupError, StoreError
+from mcp_e2e.errors import E2EError, SetupError, StoreError
 from mcp_e2e.executors.commands import follow_command, start_command
 from mcp_e2e.executors.orders import Outcome, Withdrawn
-from mcp_e2e.executors.workflows import follow_workflow, submit_workflow
+from mcp_e2e.executors.workflows import follow_workflow, run_workflow
 from mcp_e2e.model.runs import RED, Attempt, AttemptState, Verdict
 from mcp_e2e.model.services import Session, SessionState
-from mcp_e2e.process import locks, output
+from mcp_e2e.process import locks
 from mcp_e2e.store import attempts
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.catalogue import Catalogue
-from mcp_e2e.usecases.cleaning import clean_outputs
+from mcp_e2e.usecases.preparing import Preparing
 from mcp_e2e.usecases.settlement import settle_dead_calls, settled, taken_back
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.watching import Watching
 from mcp_e2e.usecases.workplace import Workplace
 from mcp_e2e.usecases.worlds import Worlds
 
-TURN_S = 0.2
-BOOT_LOOK_S = 1.0
-DEGRADED_S = 60.0
 RETRY_S = 1.0
-TAIL_BYTES = 4096
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +43,7 @@ class Execution:
         self._sights = sights
         self._boots = boots
         self._catalogue = catalogue
+        self._preparing = Preparing(place, boots, sights)
 
     def spawn(self, attempt: Attempt) -> None:
         self._place.tasks.start_soon(self._carry, attempt)
@@ -78,7 +75,7 @@ class Execution:
                 return
 
     async def _try(self, attempt: Attempt) -> None:
-        stored = await self._place.run(lambda con: attempts.get(con, attempt.id))
+        stored = await self._stored(attempt)
         if stored is None or not stored.open:
             return
         before = self._worlds.last
@@ -92,7 +89,7 @@ class Execution:
             await self._take_back(stored, error)
             return
         except E2EError as error:
-            now = await self._place.run(lambda con: attempts.get(con, attempt.id))
+            now = await self._stored(attempt)
             if now is None or now.state is not AttemptState.RUNNING:
                 await self._take_back(stored, error)
                 return
@@ -101,68 +98,31 @@ class Execution:
             log.exception("attempt %s broke inside mcp_e2e", attempt.id)
             outcome = Outcome(verdicts.of_lost(stored.test, "mcp_e2e itself failed; its log has the traceback"))
         await self._worlds.after_test(before)
+        if outcome.restart is not None:
+            outcome = await self._preparing.restarted(await self._stored(attempt) or stored, outcome)
         await self._finish(stored, await self._with_staleness(stored, outcome))
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         if attempt.state is not AttemptState.RUNNING:
-            await self._turn(attempt)
-            session = await self._ready(attempt)
-            if session is not None and (changed := await self._boots.newer_code(session)):
-                await self._watch(attempt).progress(f"{session.service}: restarted, because {changed[0]} has changed")
-                await self._boots.reload(attempt.by, session)
-                attempt = replace(attempt, carried={**attempt.carried, "reloaded_for": changed[:5]})
-                session = await self._ready(attempt)
-            await self._begin(attempt, session)
-            begun = await self._place.run(partial(attempts.get, attempt_id=attempt.id))
-            attempt = begun or attempt
+            attempt, session = await self._preparing.ready(attempt, self.take_over)
+            if attempt.prompt_id is not None and session is not None:
+                return await self._run_workflow(attempt, session)
+            spec = self._catalogue.command_spec(attempt, session)
+            await start_command(self._catalogue.command_work(attempt), spec, self._watch(attempt, session))
+            attempt = await self._stored(attempt) or attempt
         return await self._follow(attempt)
 
-    async def _turn(self, attempt: Attempt) -> None:
-        """Wait until no earlier attempt is open on the same service."""
-        while await self._place.run(lambda con: attempts.ahead(con, attempt)):
-            await self.take_over()
-            await self._watch(attempt).withdraw_if_cancelled()
-            await anyio.sleep(TURN_S)
+    async def _stored(self, attempt: Attempt) -> Attempt | None:
+        return await self._place.run(lambda con: attempts.get(con, attempt.id))
 
     def _watch(self, attempt: Attempt, session: Session | None = None) -> Watching:
         return Watching(self._place, attempt, session)
 
-    async def _ready(self, attempt: Attempt) -> Session | None:
-        """The ready session the attempt runs on, started if needed; None for a test without a service."""
-        watch = self._watch(attempt)
-        await watch.withdraw_if_cancelled()
-        if attempt.service is None:
-            return None
-        name = attempt.service
-        await self._place.run(lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING))
-        await self._boots.ensure(attempt.by, name, watch.wanted)
-        session = await self._boots.wait_ready(name, BOOT_LOOK_S)
-        silent_since = anyio.current_time()
-        while session.state in {SessionState.STARTING, SessionState.DEGRADED}:
-            await watch.withdraw_if_cancelled()
-            await watch.progress(f"{name}: {session.stage}")
-            if session.state is SessionState.STARTING:
-                silent_since = anyio.current_time()
-            elif anyio.current_time() - silent_since > DEGRADED_S:
-                break
-            session = await self._boots.wait_ready(name, BOOT_LOOK_S)
-        if session.state is not SessionState.READY:
-            raise _unavailable(session)
-        used = await self._place.run(partial(attempts.used, service=name, generation=session.generation))
-        await self._place.run(lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING, joined_running=used))
-        return session
-
-    async def _begin(self, attempt: Attempt, session: Session | None) -> None:
-        if session is not None:
-            await clean_outputs(self._place, self._sights, session)
-        if attempt.prompt_id is not None and session is not None:
-            carried = self._catalogue.workflow_carried(attempt, session)
-            attempt = replace(attempt, carried={**attempt.carried, **carried})
-            watch = Watching(self._place, attempt, session)
-            await submit_workflow(self._catalogue.workflow_work(attempt), self._catalogue.graph(attempt), watch)
-        else:
-            spec = self._catalogue.command_spec(attempt, session)
-            await start_command(self._catalogue.command_work(attempt), spec, self._watch(attempt, session))
+    async def _run_workflow(self, attempt: Attempt, session: Session) -> Outcome:
+        graph = self._catalogue.graph(attempt)
+        carried = {**attempt.carried, **self._catalogue.workflow_carried(attempt, session)}
+        attempt = replace(attempt, carried=carried)
+        return await run_workflow(self._catalogue.workflow_work(attempt), graph, self._watch(attempt, session))
 
     async def _follow(self, attempt: Attempt) -> Outcome:
         if attempt.prompt_id is not None:
@@ -211,10 +171,3 @@ class Execution:
         if again is not None:  # first: what is stored under our lease nobody else would carry
             self.spawn(again)
         await self._place.keep_incident()
-
-
-def _unavailable(session: Session) -> ServiceUnavailable:
-    tail = output.tail(session.log, TAIL_BYTES, session.log_offset) if session.log else ""
-    return ServiceUnavailable(
-        f"service {session.service} is {session.state.value}: {session.cause or session.stage}", log_tail=tail
-    )

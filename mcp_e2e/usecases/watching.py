@@ -4,12 +4,18 @@ from sqlite3 import Connection
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
+from mcp_e2e.errors import NotFound, StoreError
 from mcp_e2e.executors.orders import Withdrawn
 from mcp_e2e.model.calls import BreakerState
+from mcp_e2e.model.jobs import Job, Life, ProcessIdentity
 from mcp_e2e.model.runs import Attempt, AttemptState
 from mcp_e2e.model.services import Session
-from mcp_e2e.store import attempts
+from mcp_e2e.model.work import Pulse
+from mcp_e2e.process import jobs, probes
+from mcp_e2e.process.pulse import pulse
+from mcp_e2e.store import attempts, sessions
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -24,6 +30,7 @@ class Watching:
         self._attempt = attempt
         self._session = session
         self._told = 0.0
+        self._answers: ProcessIdentity | None = None
 
     async def submitted(self) -> None:
         if not await self._place.run(self._hand_over):
@@ -53,6 +60,43 @@ class Watching:
         now = await self._now()
         return now is not None and now.cancelled_by is not None
 
+    async def obituary(self) -> str | None:
+        """How the life of the service that the attempt runs on has ended; None while it lives or nobody knows."""
+        job = await self._job()
+        if job is None:
+            return None
+        generation = self._session.generation if self._session else self._attempt.generation
+        life = next((each for each in job.lives if each.generation == generation), None)
+        if life is None or (life.ended_at is None and job.live):
+            return None
+        return f"{self._attempt.service} died under it (generation {generation}){_end(life)}"
+
+    async def pulse(self) -> Pulse | None:
+        """Signs of life of the process that listens on the service's port."""
+        if self._answers is None:
+            job, row = await self._job(), await self._place.run(lambda con: sessions.get(con, self._service))
+            root = job.keeper or job.process if job is not None else None
+            if root is None or row is None:
+                return None
+            self._answers = await anyio.to_thread.run_sync(probes.listener, root, row.port)
+        return await anyio.to_thread.run_sync(pulse, self._answers) if self._answers is not None else None
+
+    async def _job(self) -> Job | None:
+        """The job of the service that the attempt runs on; None where it is attached, or has none."""
+        if self._session is not None:
+            name = self._session.job
+        else:
+            row = await self._place.run(lambda con: sessions.get(con, self._service))
+            name = row.job if row is not None else None
+        try:
+            return jobs.look(self._place.layout.jobs, name) if name is not None else None
+        except (NotFound, StoreError):
+            return None
+
+    @property
+    def _service(self) -> str:
+        return self._attempt.service or ""
+
     async def wanted(self) -> bool:
         now = await self._now()
         return now is not None and now.cancelled_by is None
@@ -63,3 +107,9 @@ class Watching:
 
     async def _now(self) -> Attempt | None:
         return await self._place.run(lambda con: attempts.get(con, self._attempt.id))
+
+
+def _end(life: Life) -> str:
+    if life.signal is not None:
+        return f": signal {life.signal}"
+    return f": exit code {life.exit_code}" if life.exit_code is not None else ""

@@ -1,11 +1,11 @@
-"""An HTTP client of a ComfyUI server: asks, submits, follows, fetches and cancels.
+"""An HTTP client of a ComfyUI server: asks, submits, listens, fetches, cancels and frees memory.
 
-Every call raises ``ServiceUnavailable`` when the server cannot be reached or answers nonsense. Polling over HTTP is the
-truth here: events on a socket are lost on reconnect, and may name an end before it can be looked up.
+Every call raises ``ServiceUnavailable`` when the server cannot be reached or answers nonsense. What it answers over
+HTTP is the truth; what a ``Listener`` hears only says when to ask.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -14,6 +14,7 @@ import anyio
 import httpx
 
 from mcp_e2e.adapters.comfyui import rejections
+from mcp_e2e.adapters.comfyui.listening import Listener, listening
 from mcp_e2e.adapters.comfyui.outputs import prompt_facts
 from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.adapters.tls import trusted
@@ -26,11 +27,10 @@ _REPAIR = "Repair the workflow or install what is missing, then call again; noth
 
 
 class ComfyUI:
-    """A client of one server; use it as an async context manager. ``client_id`` must be a string, always sent."""
+    """A client of one server; use it as an async context manager."""
 
-    def __init__(self, url: str, *, client_id: str = "mcp_e2e") -> None:
+    def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self.client_id = client_id
         self._http = httpx.AsyncClient(base_url=self.url, verify=trusted(), trust_env=False, timeout=TIMEOUT)
 
     async def __aenter__(self) -> Self:
@@ -57,13 +57,18 @@ class ComfyUI:
         known = [] if all(info.values()) else list(await self._json("GET", "/object_info"))
         return (*rejections.unknown_classes(graph, info, known), *rejections.missing_models(graph, info))
 
-    async def submit(self, graph: Graph, prompt_id: str) -> None:
+    def listening(self, prompt_id: str, graph: Graph | None = None) -> AbstractAsyncContextManager[Listener]:
+        """Hear of a prompt while the block runs; ``graph`` is for the names of its nodes."""
+        return listening(self._http, prompt_id, graph)
+
+    async def submit(self, graph: Graph, prompt_id: str, client_id: str = "mcp_e2e") -> None:
         """Queue ``graph`` under ``prompt_id``, a fresh ``str(uuid4())`` that is stored before this call.
 
+        ``client_id``: who is told of it, a string and always sent, since some versions keep no outputs without.
         Raises ``SetupError`` with every complaint of the server; what it queued in part is cancelled first. A lost
         reply is settled by looking the id up. ``ServiceUnavailable`` has the fact ``sent``: False means never arrived.
         """
-        body = {"prompt": graph.nodes, "prompt_id": prompt_id, "client_id": self.client_id}
+        body = {"prompt": graph.nodes, "prompt_id": prompt_id, "client_id": client_id}
         try:
             reply = await self._http.post("/prompt", json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -77,10 +82,16 @@ class ComfyUI:
             return
         if reply.status_code == 200 or reply.status_code >= 500:
             await self.cancel(prompt_id)  # some versions queue and then answer 500
-        if answer is None or reply.status_code >= 500:
-            raise ServiceUnavailable(f"{self.url} answered {reply.status_code} to the workflow: {reply.text[:200]}")
-        problems = rejections.rejected(graph, answer)
-        raise SetupError("\n".join(problems), remedy=_REPAIR, problems=list(problems))
+        raise await self._rejection(graph, reply, answer)
+
+    async def _rejection(self, graph: Graph, reply: httpx.Response, answer: Mapping[str, Any] | None) -> SetupError:
+        """All that is wrong with the workflow. Of unknown classes the server names only the first: we name them all."""
+        problems = rejections.rejected(graph, answer) if answer is not None else ()
+        if answer is None or not answer.get("node_errors"):
+            problems = await self.check(graph) or problems
+        if not problems:
+            problems = (f"ComfyUI answered {reply.status_code} to {graph.name}: {reply.text[:200]}",)
+        return SetupError("\n".join(problems), remedy=_REPAIR, problems=list(problems))
 
     async def _arrived(self, prompt_id: str, within_s: float = 5.0) -> bool:
         """Whether a prompt whose POST was cut off is known after all; the server may still be reading it."""
@@ -98,9 +109,9 @@ class ComfyUI:
         running = found.get("queue_running", ())
         return Queue(tuple(str(item[1]) for item in running), tuple(str(item[1]) for item in pending))
 
-    async def state(self, prompt_id: str) -> PromptState:
+    async def state(self, prompt_id: str, queue: Queue | None = None) -> PromptState:
         """Where the prompt stands. The queue is asked first: the other way round a prompt can be missed in both."""
-        queue = await self.queue()
+        queue = queue or await self.queue()
         if prompt_id in queue.running:
             return PromptState.RUNNING
         if prompt_id in queue.pending:
@@ -134,6 +145,10 @@ class ComfyUI:
             if state in (PromptState.DONE, PromptState.UNKNOWN) or anyio.current_time() > give_up:
                 return state
             await anyio.sleep(POLL_S)
+
+    async def free(self) -> None:
+        """Have models unloaded and cached results forgotten; the server does so after the prompt that runs."""
+        await self._send("POST", "/free", json={"unload_models": True, "free_memory": True})
 
     @asynccontextmanager
     async def fetch(self, file: OutputFile) -> AsyncGenerator[httpx.Response]:

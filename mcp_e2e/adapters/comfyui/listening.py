@@ -1,0 +1,167 @@
+"""What a ComfyUI tells over its WebSocket while a prompt runs: hints that wake whoever polls, and progress.
+
+Nothing heard here is the truth: an event can be lost with its connection, and an end is told before it can be looked
+up. Each connection has a client id of its own. One id used again is unregistered when the server notices the end of the
+connection before, and is then told nothing any more; so after a reconnect our prompt is only heard of through the queue
+counts that go to everybody.
+"""
+
+import json
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+from httpx_ws import AsyncWebSocketSession, HTTPXWSException, aconnect_ws
+
+from mcp_e2e.adapters.comfyui.workflow import Graph
+
+CONNECT_S = 2.0
+RETRY_S = (0.05, 0.2, 1.0, 5.0)  # between tries to connect; the last one again and again
+READ_BYTES = 1 << 16
+_ENDS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+_NETWORK = (HTTPXWSException, httpx.HTTPError, OSError, anyio.ClosedResourceError, anyio.EndOfStream)
+
+
+class Listener:
+    """Listens for one prompt. ``started`` and ``ended`` are what was heard, ``connected`` whether anything can be."""
+
+    def __init__(self, http: httpx.AsyncClient, prompt_id: str, graph: Graph | None = None) -> None:
+        """``graph``: for the names of its nodes."""
+        self.prompt_id = prompt_id
+        self.client_id = ""
+        self.connected = False
+        self.started = False
+        self.ended = False
+        self.connections = 0
+        self.heard_at = anyio.current_time()
+        self._http = http
+        self._graph = graph
+        self._posted_as = ""
+        self._node = ""
+        self._step: tuple[int, int] | None = None
+        self._done: set[str] = set()
+        self._woken = anyio.Event()
+        self._ready = anyio.Event()
+
+    @property
+    def hears_us(self) -> bool:
+        """Whether events of our prompt reach this connection."""
+        return self.connected and self.client_id == self._posted_as
+
+    async def address(self) -> str:
+        """The client id to post the prompt with; waits a moment for the connection that it belongs to."""
+        with anyio.move_on_after(CONNECT_S):
+            await self._ready.wait()
+        self._posted_as = self.client_id or f"mcp_e2e-{uuid.uuid4()}"
+        return self._posted_as
+
+    async def wait(self, within_s: float) -> bool:
+        """Until something has happened that is worth a look, at most ``within_s``; False when the time is up."""
+        with anyio.move_on_after(within_s):
+            await self._woken.wait()
+        happened = self._woken.is_set()
+        self._woken = anyio.Event()
+        return happened
+
+    def progress(self) -> str | None:
+        """Node, step and how much of the graph is done, in a few words; None when nothing was heard of it."""
+        parts = []
+        if self._node:
+            step = f": step {self._step[0]}/{self._step[1]}" if self._step else ""
+            parts.append(f"{self._label(self._node)}{step}")
+        if self._graph is not None and self._done:
+            parts.append(f"{len(self._done)} of {len(self._graph.nodes)} nodes done")
+        return ", ".join(parts) or None
+
+    def _label(self, node: str) -> str:
+        if self._graph is None or node not in self._graph.nodes:
+            return f"node {node}"
+        return f"node {node} ({self._graph.class_of(node)})"
+
+    async def run(self) -> None:
+        """Connect, and connect again, until cancelled. Raises nothing: without a socket the server is polled."""
+        tries = 0
+        while True:
+            before = self.connections
+            try:
+                await self._listen()
+            except* _NETWORK:
+                pass
+            self.connected = False
+            self._wake()
+            tries = 0 if self.connections > before else tries + 1
+            await anyio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+
+    async def _listen(self) -> None:
+        client_id = f"mcp_e2e-{uuid.uuid4()}"
+        # Connecting may not take for ever, but once connected there is no limit to how long a node may be silent.
+        timeout = httpx.Timeout(CONNECT_S * 2, read=None)
+        connecting: AbstractAsyncContextManager[AsyncWebSocketSession] = aconnect_ws(
+            "/ws", self._http, params={"clientId": client_id}, timeout=timeout, max_message_size_bytes=READ_BYTES
+        )
+        async with connecting as socket:
+            self.client_id, self.connected = client_id, True
+            self.connections += 1
+            self._ready.set()
+            self._wake()
+            await self._drain(socket)
+
+    async def _drain(self, socket: AsyncWebSocketSession) -> None:
+        """Read all that comes: the server tells nobody anything while one socket is not read."""
+        while True:
+            event: Any = await socket.receive()
+            if isinstance(event.data, str):
+                self._hear(event.data)
+
+    def _hear(self, text: str) -> None:
+        try:
+            said = json.loads(text)
+            kind, data = said["type"], said["data"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if not isinstance(data, Mapping):
+            return
+        if kind == "status" and not self.hears_us:
+            self._wake()
+        elif data.get("prompt_id") == self.prompt_id:
+            self.heard_at = anyio.current_time()
+            self._note(kind, data)
+
+    def _note(self, kind: str, data: Mapping[str, Any]) -> None:
+        if not self.started:
+            self.started = True
+            self._wake()
+        if kind in _ENDS or (kind == "executing" and data.get("node") is None):
+            self.ended = True
+            self._wake()
+        elif kind == "executing":
+            self._node, self._step = str(data.get("node")), None
+        elif kind == "progress":
+            self._node, self._step = str(data.get("node")), (int(data.get("value") or 0), int(data.get("max") or 0))
+        elif kind == "execution_cached":
+            self._done.update(map(str, data.get("nodes") or ()))
+        elif kind == "progress_state" and isinstance(nodes := data.get("nodes"), Mapping):
+            self._done.update(str(node) for node, state in nodes.items() if state.get("state") == "finished")
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+
+@asynccontextmanager
+async def listening(http: httpx.AsyncClient, prompt_id: str, graph: Graph | None = None) -> AsyncGenerator[Listener]:
+    """A listener at work until the block ends; what the block raises comes out as it is."""
+    listener = Listener(http, prompt_id, graph)
+    raised: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.run)
+        try:
+            yield listener
+        except Exception as error:
+            raised = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if raised is not None:
+        raise raised
