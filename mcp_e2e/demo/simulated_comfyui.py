@@ -3,7 +3,7 @@
     python -m mcp_e2e.demo.simulated_comfyui --port 8188 --boot-seconds 3 --output-directory out
 
 It is not ComfyUI and generates nothing with a model; it boots slowly, opens its port last, and speaks enough of the
-HTTP API that the ``comfyui`` adapter drives it unchanged. It has no event socket. ``/system_stats`` reports the version
+HTTP API and its event socket that the ``comfyui`` adapter drives it unchanged. ``/system_stats`` reports the version
 ``0.0.0-simulated``, so a simulated result cannot pass for a real one.
 """
 
@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from wsproto.utilities import ProtocolError
+
 from mcp_e2e.demo.simulated_nodes import NODES, Studio
 from mcp_e2e.demo.simulated_queue import Engine, log
 from mcp_e2e.demo.simulated_rules import Rejected
+from mcp_e2e.demo.simulated_sockets import Peer, Sockets
 
 VERSION = "0.0.0-simulated"
 STAGES = ("Device: simulated", "Importing simulated nodes", "Loading the simulated model list")
@@ -44,7 +47,7 @@ class Api:
         self.engine = engine
         self.gets: dict[str, Callable[[str, Query], Any]] = {
             "system_stats": self.system_stats,
-            "prompt": lambda _rest, _query: {"exec_info": {"queue_remaining": self.remaining()}},
+            "prompt": lambda _rest, _query: engine.status()["status"],
             "queue": lambda _rest, _query: engine.queue(),
             "history": self.history,
             "object_info": self.object_info,
@@ -55,11 +58,9 @@ class Api:
             "queue": self.change_queue,
             "history": self.change_history,
             "interrupt": lambda body: engine.interrupt(body.get("prompt_id")),
+            "simulated/drop-sockets": lambda _body: {"dropped": engine.sockets.drop_all()},
             "free": lambda body: engine.free() if body.get("free_memory") else None,
         }
-
-    def remaining(self) -> int:
-        return sum(map(len, self.engine.queue().values()))
 
     def system_stats(self, _rest: str, _query: Query) -> dict[str, Any]:
         memory = dict.fromkeys(("vram_total", "vram_free", "torch_vram_total", "torch_vram_free"), 1 << 30)
@@ -127,14 +128,28 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1
+    disable_nagle_algorithm = True  # events are many small writes
     api: ClassVar[Api]
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         first, _, rest = parts.path.removeprefix("/api").lstrip("/").partition("/")
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        if first == "ws":
+            self._upgrade(query)
+            return
         route = self.api.gets.get(first)
         self._answer((lambda: route(unquote(rest), query)) if route else None, query.get("filename", ""))
+
+    def _upgrade(self, query: Query) -> None:
+        self.close_connection = True
+        engine, peer = self.api.engine, Peer(self.connection, self.rfile.read1)
+        try:
+            peer.accept(self.headers.items(), self.path)
+        except ProtocolError:
+            self._send(HTTPStatus.BAD_REQUEST, b"No WebSocket upgrade asked for (simulated)", "text/plain")
+        else:
+            engine.sockets.attend(peer, query.get("clientId", ""), engine.status(), engine.node_of)
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -183,6 +198,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8188)
     parser.add_argument("--boot-seconds", type=float, default=3.0)
     parser.add_argument("--run-seconds", type=float, default=0.0, help="extra time of a prompt that executes something")
+    parser.add_argument(
+        "--drop-sockets-after", type=int, default=0, metavar="N", help="cut each socket after N messages"
+    )
     parser.add_argument("--output-directory", type=Path, default=Path("output"))
     options = parser.parse_args(argv)
     log(f"SIMULATED ComfyUI {VERSION} (part of mcp_e2e): no model runs here, pictures are drawn")
@@ -190,7 +208,8 @@ def main(argv: list[str] | None = None) -> int:
         log(stage)
         time.sleep(options.boot_seconds / len(STAGES))
     options.output_directory.mkdir(parents=True, exist_ok=True)
-    Handler.api = Api(Engine(Studio(options.output_directory.resolve()), options.run_seconds))
+    studio, sockets = Studio(options.output_directory.resolve()), Sockets(options.drop_sockets_after)
+    Handler.api = Api(Engine(studio, options.run_seconds, sockets))
     log("Starting server")
     try:
         server = Server((options.listen, options.port), Handler)

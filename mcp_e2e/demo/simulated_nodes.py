@@ -36,6 +36,7 @@ class Studio:
     outputs: Path
     previews: dict[str, bytes] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+    step: Callable[[int, int, bytes], None] = lambda _value, _steps, _jpeg: None  # tells progress of the node that runs
 
     def work(self, seconds: float) -> None:
         """Take that long, listening for an interrupt as a sampler does between steps."""
@@ -101,10 +102,12 @@ def _empty(_studio: Studio, take: Inputs) -> Done:
 
 
 def _slow(studio: Studio, take: Inputs) -> Done:
-    for _ in range(take["steps"]):
-        studio.work(take["seconds"] / take["steps"])
     dice = random.Random(take["seed"])
     small = Image.frombytes("RGB", (8, 8), dice.randbytes(8 * 8 * 3))
+    preview = _encoded(small, "JPEG")
+    for step in range(1, take["steps"] + 1):
+        studio.work(take["seconds"] / take["steps"])
+        studio.step(step, take["steps"], preview)
     return Done(([small.resize((take["width"], take["height"]), Image.Resampling.BICUBIC)],))
 
 
@@ -125,14 +128,14 @@ def _preview(studio: Studio, take: Inputs) -> Done:
     shown = []
     for image in take["images"]:
         name = f"ComfyUI_temp_simul_{len(studio.previews) + 1:05}_.png"
-        studio.previews[name] = _png(image)
+        studio.previews[name] = _encoded(image, "PNG")
         shown.append({"filename": name, "subfolder": "", "type": "temp"})
     return Done((), {"images": shown})
 
 
-def _png(image: Image.Image) -> bytes:
+def _encoded(image: Image.Image, form: str) -> bytes:
     held = BytesIO()
-    image.save(held, "PNG")
+    image.save(held, form)
     return held.getvalue()
 
 
