@@ -54,7 +54,7 @@ class Following:
         self._deadline: float | None = None
         self._state = PromptState.PENDING
         self._idle_polls = 0
-        self._polled_at = float("-inf")
+        self._polled_at = anyio.current_time() if listener.hears_us else float("-inf")
 
     async def to_the_end(self) -> End:
         """Raises ``ServiceUnavailable`` when the server is gone."""

@@ -133,6 +133,7 @@ class Attempts:
         """The attempt as it is when it has ended, or after ``wait_seconds``; a lost one's rerun takes its place."""
         begun = anyio.current_time()
         while True:
+            an_end = self._execution.an_end  # taken before the look, so that none between the two is missed
             now = await self._place.run(partial(attempts.standing, attempt_id=attempt.id))
             if now is None:
                 why = await self._place.run(partial(setbacks.of_attempt, attempt=attempt.id, at=self._place.now()))
@@ -143,7 +144,8 @@ class Attempts:
                 return attempt
             if progress is not None:
                 await progress(waited, None, _told(attempt))
-            await anyio.sleep(POLL_S)
+            with anyio.move_on_after(POLL_S):
+                await an_end.wait()
 
     async def _checkpoint(self, caller: Caller, attempt: Attempt) -> str | None:
         """Record what was observed; a slot that somebody has recorded already stays as it is."""

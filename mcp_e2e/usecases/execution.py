@@ -44,6 +44,7 @@ class Execution:
         self._boots = boots
         self._catalogue = catalogue
         self._preparing = Preparing(place, boots, sights)
+        self.an_end = anyio.Event()  # set when an attempt of this process has ended, then a new one
 
     def spawn(self, attempt: Attempt) -> None:
         self._place.tasks.start_soon(self._carry, attempt)
@@ -66,6 +67,8 @@ class Execution:
         while True:
             try:
                 await self._try(attempt)
+                self.an_end.set()
+                self.an_end = anyio.Event()
                 return
             except StoreError as error:
                 log.warning("attempt %s waits for the store: %s", attempt.id, error)
@@ -149,6 +152,8 @@ class Execution:
         if attempt.service is None:
             return outcome
         try:
+            if not self._sights.config(attempt.service)[1].reload_on:
+                return outcome
             stale = await self._boots.newer_code(await self._sights.look(attempt.service))
         except E2EError:
             return outcome

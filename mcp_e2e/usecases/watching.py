@@ -20,6 +20,7 @@ from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.workplace import Workplace
 
 PROGRESS_S = 1.0
+_LISTENERS: dict[tuple[ProcessIdentity, int], ProcessIdentity] = {}
 
 
 class Watching:
@@ -75,10 +76,9 @@ class Watching:
         """Signs of life of the process that listens on the service's port."""
         if self._answers is None:
             job, row = await self._job(), await self._place.run(lambda con: sessions.get(con, self._service))
-            root = job.keeper or job.process if job is not None else None
-            if root is None or row is None:
+            if job is None or job.process is None or row is None:
                 return None
-            self._answers = await anyio.to_thread.run_sync(probes.listener, root, row.port)
+            self._answers = await anyio.to_thread.run_sync(_listener, job.process, job.keeper, row.port)
         return await anyio.to_thread.run_sync(pulse, self._answers) if self._answers is not None else None
 
     async def _job(self) -> Job | None:
@@ -113,3 +113,11 @@ def _end(life: Life) -> str:
     if life.signal is not None:
         return f": signal {life.signal}"
     return f": exit code {life.exit_code}" if life.exit_code is not None else ""
+
+
+def _listener(process: ProcessIdentity, keeper: ProcessIdentity | None, port: int) -> ProcessIdentity | None:
+    """Who listens on the port for this life of the service: looked up once, for it takes milliseconds."""
+    known = _LISTENERS.get((process, port)) or probes.listener(keeper or process, port)
+    if known is not None:
+        _LISTENERS[process, port] = known
+    return known
