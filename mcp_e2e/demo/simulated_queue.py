@@ -84,7 +84,7 @@ class Engine:
     def drop(self, ids: list[str] | None) -> None:
         """Take prompts out of the queue, all when ``ids`` is None; the running one stays and nothing is remembered."""
         with self._changed:
-            self._pending = [item for item in self._pending if ids is not None and item[1] not in ids]
+            self._pending = [] if ids is None else _without(self._pending, ids)
             heapq.heapify(self._pending)
         self._tell_status()
 
@@ -153,3 +153,13 @@ class Engine:
         if wishes.get("unload_models"):
             self.studio.loaded.clear()
         self.studio.freed |= any(wishes.values())
+
+
+def _without(pending: list[Item], ids: list[str]) -> list[Item]:
+    """``pending`` less the first of each id, as the real one does it."""
+    left = list(pending)
+    for prompt_id in ids:
+        found = next((item for item in left if item[1] == prompt_id), None)
+        if found:
+            left.remove(found)
+    return left
