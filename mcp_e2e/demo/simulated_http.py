@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         except Rejected as rejected:
             self._send(_as_json(rejected.body, HTTPStatus.BAD_REQUEST))
         except Refusal as refusal:
-            self._send(_text(refusal.status))
+            self._send(Reply(b"", "application/octet-stream", refusal.status))
         except Exception as error:  # the real server answers 500 text for anything it did not foresee
             log(f"Error handling request: {type(error).__name__}: {error}")
             self._send(_text(HTTPStatus.INTERNAL_SERVER_ERROR))
@@ -125,8 +125,6 @@ def _as_json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Reply:
 
 
 def _text(status: HTTPStatus) -> Reply:
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
-        return Reply(b"", "application/octet-stream", status)
     return Reply(f"{status}: {status.phrase} (simulated)".encode(), "text/plain; charset=utf-8", status)
 
 

@@ -25,6 +25,10 @@ def _empty(_studio: Studio, take: Inputs) -> Done:
     return Done(([Image.new("RGB", (take["width"], take["height"]), rgb) for _ in range(take["batch_size"])],))
 
 
+def _latent(_studio: Studio, take: Inputs) -> Done:
+    return Done(((take["width"], take["height"], take["batch_size"]),))
+
+
 def _load_image(studio: Studio, take: Inputs) -> Done:
     path = studio.find(take["image"])
     if path is None:
@@ -79,6 +83,11 @@ NODES: Mapping[str, NodeClass] = {
             "color": ["INT", {"default": 0, "min": 0, "max": 0xFFFFFF}],
         },
         ("IMAGE",),
+    ),
+    "EmptyLatentImage": NodeClass(
+        _latent,
+        {"width": ["INT", SIDE], "height": ["INT", SIDE], "batch_size": ["INT", {"default": 1, "min": 1, "max": 64}]},
+        ("LATENT",),
     ),
     "LoadImage": NodeClass(_load_image, {"image": [[], {"image_upload": True}]}, ("IMAGE",), file_input="image"),
     "ImageScale": NodeClass(

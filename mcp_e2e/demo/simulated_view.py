@@ -14,7 +14,7 @@ Query = Mapping[str, str]
 
 
 class Refusal(Exception):
-    """A request is answered with a plain-text status other than 200."""
+    """A request is answered with a status other than 200 and no words."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
