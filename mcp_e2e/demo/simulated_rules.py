@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_e2e.demo.simulated_nodes import NODES, NodeClass
+from mcp_e2e.demo.simulated_nodes import NODES
+from mcp_e2e.demo.simulated_studio import Studio
+from mcp_e2e.demo.simulated_versions import Version
 
 Graph = Mapping[str, Mapping[str, Any]]
 
@@ -12,10 +14,26 @@ Graph = Mapping[str, Mapping[str, Any]]
 class Rejected(Exception):
     """The whole prompt is refused; ``body`` is the answer's JSON (status 400)."""
 
-    def __init__(self, kind: str, message: str, details: str = "", node_errors: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        details: str = "",
+        *,
+        node_errors: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
-        error = {"type": kind, "message": message, "details": details, "extra_info": {}}
+        error = {"type": kind, "message": message, "details": details, "extra_info": extra or {}}
         self.body = {"error": error, "node_errors": node_errors or {}}
+
+
+class Cycle(Exception):
+    """``node`` feeds itself."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self.node = node
 
 
 @dataclass(frozen=True)
@@ -34,39 +52,62 @@ def links(node: Mapping[str, Any]) -> list[str]:
     return [value[0] for value in node.get("inputs", {}).values() if is_link(value)]
 
 
-def validate(prompt: object) -> Accepted:
-    """Refuse or accept a graph; one bad branch beside a good one is dropped, as the real server does."""
-    if not isinstance(prompt, dict):
-        raise Rejected("invalid_prompt", "The prompt is not an object of nodes.")
+def validate(prompt: Any, targets: list[str] | None, studio: Studio, version: Version) -> Accepted:
+    """Refuse or accept a graph; one bad branch beside a good one is dropped, as the real server does.
+
+    ``targets`` are the output nodes that shall run, None for all. What is no graph at all raises anything: status 500.
+    """
     for node, body in prompt.items():
-        if not isinstance(body, dict) or "class_type" not in body:
-            raise Rejected("invalid_prompt", "A node has no class_type.", f"Node ID '#{node}'")
-        if body["class_type"] not in NODES:
-            raise Rejected("invalid_prompt", f"Node class {body['class_type']} does not exist.", f"Node ID '#{node}'")
+        if version.ui_format_is_500:
+            body.keys()
+        name = body.get("class_type") if isinstance(body, dict) else None
+        if name not in NODES:
+            raise _unknown(node, name, version)
     outputs = [node for node, body in prompt.items() if NODES[body["class_type"]].saves]
+    outputs = [node for node in outputs if targets is None or node in targets]
     if not outputs:
         raise Rejected("prompt_no_outputs", "The prompt has no outputs.")
-    return _by_branch(prompt, outputs)
+    return _by_branch(prompt, outputs, studio, version)
 
 
-def _by_branch(graph: Graph, outputs: list[str]) -> Accepted:
+def _unknown(node: str, name: str | None, version: Version) -> Rejected:
+    said = f"Node class {name} does not exist." if name else "A node has no class_type."
+    if not version.names_the_problem:
+        return Rejected("invalid_prompt", said, f"Node ID '#{node}'")
+    about = {"node_id": node, "class_type": name, "node_title": name}
+    return Rejected("missing_node_type", said, f"Node ID '#{node}'", extra=about)
+
+
+def _by_branch(graph: Graph, outputs: list[str], studio: Studio, version: Version) -> Accepted:
     errors: dict[str, Any] = {}
     good = []
     for output in outputs:
-        branch = upstream(graph, output)
-        complaints = {node: found for node in branch if (found := _complaints(graph, node))}
+        complaints = _of_branch(graph, output, studio)
         for node, found in complaints.items():
             about = {"errors": found, "dependent_outputs": [], "class_type": graph[node]["class_type"]}
             errors.setdefault(node, about)["dependent_outputs"].append(output)
         if not complaints:
             good.append(output)
     if not good:
-        raise Rejected("prompt_outputs_failed_validation", "The prompt's outputs failed validation.", "", errors)
+        told = errors if version.names_the_problem else _without_cycles(errors)
+        raise Rejected("prompt_outputs_failed_validation", "The prompt's outputs failed validation.", node_errors=told)
     return Accepted(good, errors)
 
 
+def _of_branch(graph: Graph, output: str, studio: Studio) -> dict[str, list[dict[str, Any]]]:
+    try:
+        branch = upstream(graph, output)
+    except Cycle as cycle:
+        return {cycle.node: [_complaint("dependency_cycle", "The nodes form a cycle", cycle.node, {})]}
+    return {node: found for node in branch if (found := _complaints(graph, node, studio))}
+
+
+def _without_cycles(errors: dict[str, Any]) -> dict[str, Any]:
+    return {node: about for node, about in errors.items() if about["errors"][0]["type"] != "dependency_cycle"}
+
+
 def upstream(graph: Graph, output: str) -> list[str]:
-    """``output`` and all that feeds it, feeders first. Raises ``Rejected`` for a cycle."""
+    """``output`` and all that feeds it, feeders first. Raises ``Cycle``."""
     order: list[str] = []
     path: set[str] = set()
 
@@ -74,7 +115,7 @@ def upstream(graph: Graph, output: str) -> list[str]:
         if node in order or node not in graph:
             return
         if node in path:
-            raise Rejected("dependency_cycle", "The nodes form a cycle.", f"Node ID '#{node}'")
+            raise Cycle(node)
         path.add(node)
         for feeder in links(graph[node]):
             visit(feeder)
@@ -85,12 +126,18 @@ def upstream(graph: Graph, output: str) -> list[str]:
     return order
 
 
-def _complaints(graph: Graph, node: str) -> list[dict[str, Any]]:
+def _complaints(graph: Graph, node: str, studio: Studio) -> list[dict[str, Any]]:
     node_class = NODES[graph[node]["class_type"]]
-    given = graph[node].get("inputs", {})
+    if "inputs" not in graph[node]:
+        return [_complaint("exception_during_inner_validation", "The node has no inputs", "'inputs'", {})]
+    given = graph[node]["inputs"]
     found = []
     for name, config in (*node_class.required.items(), *node_class.optional.items()):
-        if name in given:
+        if name in given and name == node_class.file_input and not is_link(given[name]):
+            about = {"input_name": name, "received_value": given[name]}
+            lost = studio.find(str(given[name])) is None
+            complaint = _complaint("custom_validation_failed", "The file is not there", name, about) if lost else None
+        elif name in given:
             complaint = _judge(graph, name, config, given[name])
         elif name in node_class.required:
             complaint = _complaint("required_input_missing", "A required input is missing", name, {"input_name": name})
@@ -108,7 +155,10 @@ def _judge(graph: Graph, name: str, config: list[Any], value: Any) -> dict[str, 
         feeder = NODES[graph[value[0]]["class_type"]] if value[0] in graph else None
         if feeder is None:
             return _complaint("exception_during_validation", "The linked node is missing", f"{value[0]!r}", {})
-        if _slot(feeder, value[1]) != wanted:
+        slot = value[1]
+        if not isinstance(slot, int) or not 0 <= slot < len(feeder.gives):
+            return _complaint("exception_during_validation", "The linked node has no such output", f"{slot!r}", about)
+        if feeder.gives[slot] != wanted:
             return _complaint("return_type_mismatch", "The linked output has another type", name, about)
         return None
     if isinstance(wanted, list):
@@ -117,10 +167,6 @@ def _judge(graph: Graph, name: str, config: list[Any], value: Any) -> dict[str, 
     if wanted not in ("INT", "FLOAT", "STRING"):
         return _complaint("invalid_input_type", f"{wanted} must be linked", name, about)
     return _number(name, wanted, config[1], value, about) if wanted != "STRING" else None
-
-
-def _slot(feeder: NodeClass, slot: Any) -> str | None:
-    return feeder.gives[slot] if isinstance(slot, int) and 0 <= slot < len(feeder.gives) else None
 
 
 def _number(

@@ -15,7 +15,8 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Even
 from wsproto.utilities import ProtocolError
 
 PREVIEW, PREVIEW_WITH_METADATA, JPEG = 1, 4, 1
-FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104857600}
+MAX_UPLOAD = 100 << 20  # bytes of any request body
+FEATURES = {"supports_preview_metadata": True, "max_upload_size": MAX_UPLOAD}
 
 
 class Peer:
@@ -102,13 +103,15 @@ class Sockets:
         """Send to the socket of that client id, to all when it is None; nobody there is no error."""
         self._letters.put((to, _text(event, data)))
 
-    def preview(self, jpeg: bytes, about: Mapping[str, Any], to: str | None) -> None:
-        """A picture of what is being made, with ``about`` for a client that said it understands that."""
+    def step(self, progress: Mapping[str, Any], jpeg: bytes, about: Mapping[str, Any], to: str | None) -> None:
+        """Progress, and a picture of what is being made; with ``about`` and first, for a client that asked for that."""
         peer = self._peers.get(to) if to else None
         if peer and peer.features.get("supports_preview_metadata"):
             words = json.dumps({**about, "image_type": "image/jpeg"}).encode()
             self._letters.put((to, struct.pack(">II", PREVIEW_WITH_METADATA, len(words)) + words + jpeg))
+            self.tell("progress", progress, to)
         else:
+            self.tell("progress", progress, to)
             self._letters.put((to, struct.pack(">II", PREVIEW, JPEG) + jpeg))
 
     def drop_all(self) -> int:

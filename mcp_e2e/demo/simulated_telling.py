@@ -31,10 +31,10 @@ class Telling:
 
     def stepped(self, node: str, value: int, steps: int, jpeg: bytes) -> None:
         self._progress(node, value, steps, "running")
-        said = {"value": value, "max": steps, "prompt_id": self._prompt_id, "node": node}
-        self._sockets.tell("progress", said, self.client_id)
         names = dict.fromkeys(("node_id", "display_node_id", "real_node_id"), node)
-        self._sockets.preview(jpeg, {**names, "prompt_id": self._prompt_id, "parent_node_id": None}, self.client_id)
+        about = {**names, "prompt_id": self._prompt_id, "parent_node_id": None}
+        said = {"value": value, "max": steps, "prompt_id": self._prompt_id, "node": node}
+        self._sockets.step(said, jpeg, about, self.client_id)
 
     def showed(self, node: str, output: Any) -> None:
         self._to_client("executed", node=node, display_node=node, output=output)

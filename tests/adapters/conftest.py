@@ -1,4 +1,8 @@
-"""Servers for the adapter tests: the simulated ComfyUI always, the real one when MCP_E2E_COMFYUI_CMD names it."""
+"""Servers for the adapter tests: the simulated ComfyUI always, the real one when MCP_E2E_COMFYUI_CMD names it.
+
+That command must listen on {port} and save below {outputs}; the rest of its folders are its own business. Run the real
+ones with ``-n 0``: every worker would start its own.
+"""
 
 import os
 import shlex
@@ -7,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,7 @@ class Backend:
     outputs: Path
     process: subprocess.Popen[bytes]
     boot_s: float
+    family: str  # "0.3", "0.9" or "0.33": the nearest version whose wire is known
 
     def saved(self) -> set[str]:
         return {path.name for path in self.outputs.rglob("*.png")}
@@ -46,6 +51,26 @@ class Backend:
         for n in range(1, 120):
             nodes[str(n)] = node("ImageBlur", image=[str(n - 1), 0], blur_radius=31, sigma=10.0)
         return graph({**nodes, "200": node("SaveImage", images=["119", 0], **prefix("slow"))})
+
+    def loading(self, name: str) -> Graph:
+        """Work whose node 1 loads a model (on a real one a VAE that needs no file), and whose node 4 saves."""
+        if self.kind == "simulated":
+            nodes = {
+                "1": node("CheckpointLoaderSimple", ckpt_name="simulated-tiny.safetensors"),
+                "2": node("SimulatedSlow", model=["1", 0], seed=1, steps=1, seconds=0, width=64, height=64),
+                "3": node("ImageScale", image=["2", 0], **SCALED),
+            }
+        else:
+            nodes = {
+                "1": node("VAELoader", vae_name="pixel_space"),
+                "2": node("VAEEncode", pixels=["5", 0], vae=["1", 0]),
+                "3": node("VAEDecode", samples=["2", 0], vae=["1", 0]),
+                "5": picture("").nodes["1"],
+            }
+        return graph({**nodes, "4": node("SaveImage", images=["3", 0], **prefix(name))})
+
+
+SCALED = {"upscale_method": "nearest-exact", "width": 32, "height": 32, "crop": "disabled"}
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:
@@ -72,8 +97,9 @@ def free_port() -> int:
         return int(held.getsockname()[1])
 
 
-def start(kind: str, command: str, folder: Path) -> Backend:
+def start(command: str, folder: Path) -> Backend:
     """Spawn a server in its own process group and wait until it answers; it must be ended with ``end``."""
+    folder.mkdir(exist_ok=True)
     port, outputs = free_port(), folder / "outputs"
     argv = fill(shlex.split(command), {"port": str(port), "outputs": str(outputs), "python": sys.executable})
     environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -91,7 +117,18 @@ def start(kind: str, command: str, folder: Path) -> Backend:
     except BaseException:
         end(process)
         raise
-    return Backend(kind, url, port, outputs, process, time.monotonic() - began)
+    took = time.monotonic() - began
+    system = httpx.get(f"{url}/system_stats", trust_env=False, timeout=30).json()["system"]
+    kind = "simulated" if "simulated" in system["comfyui_version"] else "real"
+    return Backend(kind, url, port, outputs, process, took, family_of(system["comfyui_version"], system["argv"]))
+
+
+def family_of(version: str, argv: list[str]) -> str:
+    """Which of the known wires this server speaks; 0.8 speaks as 0.9 does, 0.26 as 0.33."""
+    if "simulated" in version:
+        return argv[argv.index("--imitate") + 1] if "--imitate" in argv else "0.33"
+    minor = int(version.split(".")[1])
+    return "0.3" if minor <= 3 else "0.9" if minor < 20 else "0.33"
 
 
 def answers(url: str) -> bool:
@@ -110,21 +147,46 @@ def end(process: subprocess.Popen[bytes]) -> None:
 SIMULATED = "{python} -m mcp_e2e.demo.simulated_comfyui --port {port} --output-directory {outputs} --boot-seconds 0.1"
 
 
-@pytest.fixture(scope="session", params=["simulated", pytest.param("real", marks=pytest.mark.comfyui)])
-def comfyui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+Servers = Callable[[str], Backend]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A server by name (real, or simulated with further flags), started when first asked for and shared afterwards."""
+    running: dict[str, Backend] = {}
+
+    def named(name: str) -> Backend:
+        flags = name.removeprefix("simulated")
+        command = f"{SIMULATED}{flags}" if flags != name else os.environ.get("MCP_E2E_COMFYUI_CMD", "")
+        if not command:
+            pytest.skip("set MCP_E2E_COMFYUI_CMD to the start command of a real ComfyUI, with {port} and {outputs}")
+        if name not in running:
+            running[name] = start(command, tmp_path_factory.mktemp("comfyui"))
+        return running[name]
+
+    yield named
+    for backend in running.values():
+        end(backend.process)
+
+
+REAL = pytest.param("real", marks=pytest.mark.comfyui)
+
+
+@pytest.fixture(params=["simulated", REAL])
+def comfyui(request: pytest.FixtureRequest, servers: Servers) -> Backend:
     """One server for all contract tests: ten seconds of boot are paid once."""
-    kind: str = request.param
-    command = SIMULATED if kind == "simulated" else os.environ.get("MCP_E2E_COMFYUI_CMD", "")
-    if not command:
-        pytest.skip("set MCP_E2E_COMFYUI_CMD to the start command of a real ComfyUI, with {port} and {outputs}")
-    backend = start(kind, command, tmp_path_factory.mktemp(kind))
-    yield backend
-    end(backend.process)
+    return servers(request.param)
+
+
+@pytest.fixture(params=[*(f"simulated --imitate {family}" for family in ("0.3", "0.9", "0.33")), REAL])
+def wire(request: pytest.FixtureRequest, servers: Servers) -> Backend:
+    """One server for all tests of the wire; the simulated one in each of its imitations."""
+    return servers(request.param)
 
 
 @pytest.fixture
 def simulated(tmp_path: Path) -> Iterator[Backend]:
     """A simulated server of one test's own, to be killed or filled at will."""
-    backend = start("simulated", SIMULATED, tmp_path)
+    backend = start(SIMULATED, tmp_path)
     yield backend
     end(backend.process)
