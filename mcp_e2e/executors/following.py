@@ -18,6 +18,7 @@ TURN_S = 0.25  # between looks at whether somebody wants it ended
 GAP_S = 1.0  # from an end that was heard to its history entry; longer, and polling goes on
 QUIET_S = 10.0  # no word of a running prompt for so long: is the thread still there that runs prompts?
 IDLE_POLLS = 3  # in a row with nothing running and ours first in the queue: nobody takes it
+DEAF_S = 20.0  # after which a node that was interrupted and runs on is taken for deaf
 DEAD = "ComfyUI still answers, but the thread that runs prompts has died: a node ended it"
 
 
@@ -54,6 +55,7 @@ class Following:
         self._deadline: float | None = None
         self._state = PromptState.PENDING
         self._idle_polls = 0
+        self._standing = "prompt queued"
         self._polled_at = anyio.current_time() if listener.hears_us else float("-inf")
 
     async def to_the_end(self) -> End:
@@ -70,7 +72,7 @@ class Following:
                 return await self._break_off(expired=expired)
             if await self._worker_died():
                 return End(None, self.running_since, dead_worker=DEAD)
-            await self._watch.progress(self._listener.progress() or f"prompt {self._state.value}")
+            await self._watch.progress(self._listener.progress() or self._standing)
             woken = await self._listener.wait(TURN_S if self._listener.hears_us else POLL_S)
             if woken and not self._listener.hears_us:
                 self._polled_at = float("-inf")
@@ -110,6 +112,8 @@ class Following:
                     raise
                 await anyio.sleep(POLL_S)
         self._polled_at = anyio.current_time()
+        ahead = queue.ahead(self._work.prompt_id)
+        self._standing = f"prompt {self._state.value}" + (f", {ahead} of others before it" if ahead else "")
         unclaimed = self._state is PromptState.PENDING and not queue.running
         self._idle_polls = self._idle_polls + 1 if unclaimed and queue.pending[0] == self._work.prompt_id else 0
         return self._state
@@ -123,7 +127,7 @@ class Following:
 
     async def _break_off(self, *, expired: bool) -> End:
         then, at = await self._watch.pulse(), anyio.current_time()
-        if await self._client.cancel(self._work.prompt_id) is not PromptState.RUNNING:
+        if await self._client.cancel(self._work.prompt_id, within_s=DEAF_S) is not PromptState.RUNNING:
             return End(await self._client.history(self._work.prompt_id), self.running_since, expired)
         if has_died(self._before, then, await self._watch.pulse(), anyio.current_time() - at):
             return End(None, self.running_since, dead_worker=DEAD)

@@ -29,7 +29,7 @@ class WorkflowWork:
     """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
     ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
-    ``clean_process``: no attempt ran on this life of the service before, or it is not ours to restart.
+    ``owned``: the service is ours to free and restart. ``clean_process``: no attempt has used its memory before.
     """
 
     attempt: str
@@ -41,6 +41,7 @@ class WorkflowWork:
     expect: Mapping[str, Any]
     folder: Path
     running_since: float | None = None
+    owned: bool = False
     clean_process: bool = True
 
 

@@ -1,8 +1,12 @@
 """Run a ComfyUI workflow: queue it under our own id, follow it to its end, collect, judge."""
 
+from dataclasses import replace
 from typing import Any
 
-from mcp_e2e.adapters.comfyui.client import ComfyUI
+import anyio
+
+from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
+from mcp_e2e.adapters.comfyui.looking import look
 from mcp_e2e.adapters.comfyui.outputs import collect
 from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.decisions import verdict
@@ -12,6 +16,9 @@ from mcp_e2e.executors.following import End, Following
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import OutputFile, PromptFacts
+
+FREED_S = 5.0
+EMPTY = 0.8  # of a device's memory; what is left is for the driver and the desktop
 
 
 async def run_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> Outcome:
@@ -76,19 +83,36 @@ def _cut_off(work: WorkflowWork, end: End) -> Outcome:
 
 
 async def _out_of_memory(client: ComfyUI, work: WorkflowWork, outcome: Outcome) -> Outcome:
-    """Give the memory back. On a process that others have used before, it shows nothing about this test.
+    """Have the memory given back. In a process that others had used, running out of it shows nothing about this test.
 
-    Then the process is ended, unless somebody else's prompts are in it, and the test is made again in a fresh one.
+    So it is made again: in the same process where all came back, in a new one where not, unless the queue holds
+    somebody else's prompts, which would die with it.
     """
+    if not work.owned:
+        return outcome
     await client.free()
-    queue = await client.queue()
-    if work.clean_process or queue.running or queue.pending:
+    if work.clean_process:
         return outcome
     failure = outcome.judgement.failure
-    said = failure.message if failure else ""
-    why = f"out of memory in a process that earlier tests had used: {said}"
+    why = f"out of memory in a process that earlier tests had used: {failure.message if failure else ''}"
     judgement = verdict.failed(work.test, Verdict.LOST, "out_of_memory", why)
-    return Outcome(judgement, outcome.evidence, outcome.started_at, outcome.ended_at, restart="it ran out of memory")
+    evidence = {**outcome.evidence, "recovery": "models and cached results were unloaded"}
+    lost = Outcome(judgement, evidence, outcome.started_at, outcome.ended_at)
+    queue = await client.queue()
+    if await _memory_is_back(work.url) or queue.running or queue.pending:
+        return lost
+    return replace(lost, restart="it ran out of memory, which did not come back")
+
+
+async def _memory_is_back(url: str) -> bool:
+    """Whether the first device has become nearly empty; the server frees it a moment after it was asked to."""
+    with anyio.move_on_after(FREED_S):
+        while True:
+            device = (await look(url)).device
+            if device is not None and device.vram_free >= EMPTY * device.vram_total > 0:
+                return True
+            await anyio.sleep(POLL_S)
+    return False
 
 
 def _span(facts: PromptFacts | None, end: End) -> tuple[float | None, float | None]:

@@ -155,6 +155,16 @@ def used(con: sqlite3.Connection, service: str, generation: int) -> bool:
     return row is not None
 
 
+def lost_to_memory(con: sqlite3.Connection, attempt: Attempt) -> bool:
+    """Whether this attempt is made again because the one before ran out of memory."""
+    row = con.execute(
+        "SELECT 1 FROM attempts WHERE run = ? AND slot = ? AND n = ? AND verdict = 'lost'"
+        " AND json_extract(failure, '$.kind') = 'out_of_memory'",
+        (attempt.run, attempt.slot, attempt.n - 1),
+    ).fetchone()
+    return row is not None
+
+
 def durations(con: sqlite3.Connection, test: str, limit: int = 10) -> list[float]:
     """Seconds of the latest passed attempts of a test, newest first."""
     rows = con.execute(

@@ -163,6 +163,7 @@ class Catalogue:
             expect=attempt.carried.get("expect", {}),
             folder=self.folder(attempt),
             running_since=attempt.started_at,
+            owned=bool(attempt.carried.get("owned")),
             clean_process=bool(attempt.carried.get("clean_process", True)),
         )
 
@@ -174,7 +175,7 @@ class Catalogue:
             "workflow": Path(test.workflow or "").name,
             "url": session.url or "",
             "expect": expect,
-            "clean_process": session.attached or not attempt.joined_running,
+            "owned": not session.attached,
         }
 
     def graph(self, attempt: Attempt) -> workflow.Graph:

@@ -47,13 +47,15 @@ class Preparing:
         if session is None:
             return attempt, None
         used = await self._place.run(partial(attempts.used, service=session.service, generation=session.generation))
+        freed = await self._place.run(partial(attempts.lost_to_memory, attempt=attempt))
         await self._place.run(lambda con: attempts.advance(con, attempt.id, AttemptState.STARTING, joined_running=used))
         await clean_outputs(self._place, self._sights, session)
-        return replace(attempt, joined_running=used), session
+        carried = {**attempt.carried, "clean_process": freed or not used}
+        return replace(attempt, joined_running=used, carried=carried), session
 
     async def restarted(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Begin the next life of the service, for the one that the attempt ran on is of no use any more."""
-        done = f"{attempt.service} restarted: {outcome.restart}"
+        done = f"{attempt.service} was restarted: {outcome.restart}"
         try:
             session = await self._sights.look(attempt.service or "")
             if session.attached:

@@ -69,7 +69,7 @@ async def test_a_node_that_does_not_listen_ends_with_its_service(server: Servers
         assert late.failure is not None
         assert "does not listen" in late.failure["message"]
         assert late.evidence is not None
-        assert "restarted" in late.evidence["recovery"]
+        assert "was restarted" in late.evidence["recovery"]
         assert (await app.attempts.run(app.caller, test="picture", wait_seconds=WAIT_S)).verdict == "passed"
 
 

@@ -44,7 +44,7 @@ class Listener:
         self._step: tuple[int, int] | None = None
         self._done: set[str] = set()
         self._woken = anyio.Event()
-        self._ready = anyio.Event()
+        self._tried = anyio.Event()
 
     @property
     def hears_us(self) -> bool:
@@ -54,7 +54,7 @@ class Listener:
     async def address(self) -> str:
         """The client id to post the prompt with; waits a moment for the connection that it belongs to."""
         with anyio.move_on_after(CONNECT_S):
-            await self._ready.wait()
+            await self._tried.wait()
         self._posted_as = self.client_id or f"mcp_e2e-{uuid.uuid4()}"
         return self._posted_as
 
@@ -91,6 +91,7 @@ class Listener:
             except* _NETWORK:
                 pass
             self.connected = False
+            self._tried.set()
             self._wake()
             tries = 0 if self.connections > before else tries + 1
             await anyio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
@@ -105,7 +106,7 @@ class Listener:
         async with connecting as socket:
             self.client_id, self.connected = client_id, True
             self.connections += 1
-            self._ready.set()
+            self._tried.set()
             self._wake()
             await self._drain(socket)
 
