@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mcp_e2e.decisions.savings import boot_saved
+from mcp_e2e.decisions.memory import fullest, sentence
+from mcp_e2e.decisions.savings import boot_saved, load_saved, model_uses
 from mcp_e2e.decisions.wording import names, one_line, some
 from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.report import FAILED, AttemptLine, Cause, Counts, Outcome, Overall, Report, SlotLine
@@ -27,7 +28,9 @@ def build(
     """The report on ``run``. ``boots``: seconds of each measured boot of its services, latest last."""
     tests = tuple(sorted(map(_slot_line, run.slots), key=_rank))
     counts = Counts.of(tests)
-    saved_s, saved_how = boot_saved(run, boots)
+    boot_s, boot_how = boot_saved(run, boots)
+    uses = model_uses(tests)
+    load_s, load_how = load_saved(uses)
     report = Report(
         run=run.id,
         mode=run.mode,
@@ -48,8 +51,12 @@ def build(
         environment=dict(environment),
         incident=breaker.incident,
         reason=run.reason,
-        boot_saved_s=saved_s,
-        boot_saved_how=saved_how,
+        boot_saved_s=boot_s,
+        boot_saved_how=boot_how,
+        load_saved_s=load_s,
+        load_saved_how=load_how,
+        model_uses=uses,
+        memory_peak=_memory_peak(tests),
     )
     return replace(report, recommendation=recommend(report))
 
@@ -148,6 +155,13 @@ def _overall(run: Run, counts: Counts, breaker: Breaker) -> Overall:
     if counts.skipped == counts.total:
         return "skipped"
     return "passed" if counts.passed == counts.total else "incomplete"
+
+
+def _memory_peak(tests: Iterable[SlotLine]) -> str | None:
+    seen = [(line, each.memory) for line in tests for each in line.attempts if each.memory]
+    most = fullest(memory for _, memory in seen)
+    where = [f"slot {line.slot} {line.test}" for line, memory in seen if memory is most]
+    return f"{sentence(most)}, in {where[0]}" if most else None
 
 
 def recommend(report: Report) -> str:

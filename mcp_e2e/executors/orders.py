@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mcp_e2e.decisions.verdict import Judgement
+from mcp_e2e.decisions.warmth import Loads
+from mcp_e2e.model.work import MemorySample
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class CommandWork:
 class WorkflowWork:
     """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
-    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
+    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running. ``loads`` and
+    ``memory_before`` are what ``Watch.submitted`` was told.
     """
 
     attempt: str
@@ -39,6 +42,8 @@ class WorkflowWork:
     expect: Mapping[str, Any]
     folder: Path
     running_since: float | None = None
+    loads: Loads = ()
+    memory_before: MemorySample = ()
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,10 @@ class Outcome:
 class Watch(Protocol):
     """What an executor tells, and asks, while it works."""
 
-    async def submitted(self) -> None:
+    async def submitted(self, known: Mapping[str, Any] | None = None) -> None:
         """The work is about to be handed over: from now on it may run even when we die.
 
+        ``known``: facts for whoever follows it, JSON values that are stored with it.
         Raises ``Withdrawn`` when it must not begin any more.
         """
         ...

@@ -1,17 +1,18 @@
 """Run a ComfyUI workflow: check, submit under our own id, follow by polling, collect, judge."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
 from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
 from mcp_e2e.adapters.comfyui.outputs import collect
-from mcp_e2e.adapters.comfyui.workflow import Graph
-from mcp_e2e.decisions import verdict
+from mcp_e2e.adapters.comfyui.workflow import Graph, model_files
+from mcp_e2e.decisions import verdict, warmth
 from mcp_e2e.errors import ServiceUnavailable, SetupError
 from mcp_e2e.executors import artifacts
+from mcp_e2e.executors.memory import watching
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState
@@ -27,27 +28,29 @@ async def submit_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> Non
         ServiceUnavailable: the server is gone, or does not know of the prompt after a lost reply.
         Withdrawn: it must not begin any more.
     """
-    async with ComfyUI(work.url) as client:
+    async with ComfyUI(work.url) as client, watching(work.url) as memory:
         problems = await client.check(graph)
         if problems:
             raise SetupError(
                 f"workflow {graph.name} cannot run on this ComfyUI: {'; '.join(problems)}", problems=list(problems)
             )
-        await watch.submitted()
+        loads = [(model.node, model.file) for model in model_files(graph)]
+        await watch.submitted({"loads": loads, "memory": memory.begins()})
         await client.submit(graph, work.prompt_id)
 
 
 async def follow_workflow(work: WorkflowWork, watch: Watch) -> Outcome:
     """Wait for the prompt's end, whoever queued it, and judge it."""
-    async with ComfyUI(work.url) as client:
+    async with ComfyUI(work.url) as client, watching(work.url, work.memory_before) as memory:
         seen = _Seen(work.running_since)
         try:
             await _follow(client, work, watch, seen)
-            return await _judge(client, work, seen)
+            memory.ended()
+            outcome = await _judge(client, work, seen)
         except ServiceUnavailable as error:
-            return Outcome(
-                verdict.of_lost(work.test, f"ComfyUI stopped answering: {error.message}"), _evidence(work), seen.running
-            )
+            gone = verdict.of_lost(work.test, f"ComfyUI stopped answering: {error.message}")
+            outcome = Outcome(gone, _evidence(work), seen.running)
+        return replace(outcome, evidence={**outcome.evidence, "memory": await memory.facts()})
 
 
 @dataclass
@@ -107,7 +110,7 @@ def _span(facts: PromptFacts | None, seen: _Seen) -> tuple[float | None, float |
 
 
 def _evidence(work: WorkflowWork, facts: PromptFacts | None = None) -> dict[str, Any]:
-    evidence: dict[str, Any] = {"workflow": work.name, "prompt_id": work.prompt_id}
+    evidence: dict[str, Any] = {"workflow": work.name, "prompt_id": work.prompt_id, **warmth.told(work.loads, facts)}
     if facts is not None:
         evidence |= {"cached": facts.from_cache, "nodes_executed": len(facts.executed), "outputs": _files(facts)}
         if facts.error is not None and facts.error.traceback:
