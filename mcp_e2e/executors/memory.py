@@ -87,7 +87,7 @@ async def watching(url: str, before: MemorySample = ()) -> AsyncGenerator[Memory
     """Look at the server at ``url`` meanwhile. ``before``: what whoever queued the prompt had seen."""
     failure: Exception | None = None
     async with (
-        httpx.AsyncClient(base_url=url, verify=trusted(), trust_env=False, timeout=LOOK_S) as http,
+        httpx.AsyncClient(base_url=url, verify=trusted(), trust_env=False, timeout=None) as http,
         anyio.create_task_group() as group,
     ):
         watch = MemoryWatch(http, before)
