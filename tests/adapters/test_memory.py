@@ -35,6 +35,12 @@ def test_the_numbers_of_a_cpu_device_are_ram_and_no_vram() -> None:
     assert memory({"system": {}, "devices": [cpu]}) == (Usage("RAM", 100, 60),)
 
 
+def test_more_free_than_there_is_or_less_than_none_stays_within_the_total() -> None:
+    """What is in use has its bounds, whatever a server reckons."""
+    told = memory(stats(card(free=9000), card("cuda:1", -5)))
+    assert [(usage.used, usage.total) for usage in told[1:]] == [(0, 8192), (8192, 8192)]
+
+
 KEYS = ["system", "devices", "type", "name", "ram_total", "ram_free", "vram_total", "vram_free", "torch_vram_total"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),

@@ -40,6 +40,11 @@ def test_a_failing_prompt_is_warm_only_when_every_loader_was_cached():
     assert warm(LOADS, ended(status="interrupted", executed=["1"])) is False
 
 
+def test_a_workflow_of_very_many_models_names_the_first_of_them():
+    """A bound that no graph can break."""
+    assert len(told([(str(n), f"{n}.ckpt") for n in range(3 * MOST)], None)["models"]) == MOST
+
+
 @given(st.lists(st.tuples(st.text(max_size=2), st.text(max_size=300)), max_size=40))
 def test_models_are_sorted_once_each_and_few(loads):
     """Evidence is stored and answered: it has a bound, and equal sets are equal lists."""

@@ -99,12 +99,12 @@ def reports():
 
 @pytest.fixture
 def warm_report():
-    """Slots 1 and 2 passed cold and warm, 3 ran out of memory; all on one checkpoint."""
-    gpu = {"unit": "MiB", "device": "cuda:0", "vram_total": 8192, "vram_before": 500, "vram_peak": 2000}
+    """Slots 1 and 2 passed cold and warm, 3 ran out of memory, 4 failed otherwise; all on one checkpoint."""
+    gpu = {"unit": "MiB", "device": "cuda:0 RTX_A", "vram_total": 8192, "vram_before": 500, "vram_peak": 2000}
     full = gpu | {"vram_peak": 8100, "ram_total": 24000, "ram_before": 900, "ram_peak": 1000}
 
-    def tried(n, verdict, took, warm, memory):
-        failure = Failure("out_of_memory", "node 3: CUDA out of memory", "portrait|out_of_memory|node")
+    def tried(n, verdict, took, warm, memory, kind="out_of_memory"):
+        failure = Failure(kind, "node 3: CUDA out of memory", f"portrait|{kind}|node")
         return Attempt(
             id=f"a{n}",
             run="r1",
@@ -130,6 +130,7 @@ def warm_report():
         tried(1, Verdict.PASSED, 6.0, False, gpu),
         tried(2, Verdict.PASSED, 2.0, True, gpu),
         tried(3, Verdict.FAILED, 1.0, True, full),
+        tried(4, Verdict.FAILED, 1.0, True, gpu, "assertion"),
     )
     slots = tuple(
         Slot(n, "portrait", (one,), Checkpoint("r1", n, "success" if n < 3 else "failure", one.verdict, "", 0.0, "c"))

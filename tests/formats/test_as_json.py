@@ -40,7 +40,7 @@ def test_warmth_models_and_memory_stand_in_the_json(warm_report):
     told = as_json.data(warm_report)
     assert (told["load_saved_s"], told["memory_peak"][:4]) == (4.0, "VRAM")
     (use,) = told["model_uses"]
-    assert (use["models"], use["slots"], use["saved_s"]) == (["base|1.safetensors"], [1, 2, 3], 4.0)
+    assert (use["models"], use["slots"], use["saved_s"]) == (["base|1.safetensors"], [1, 2, 3, 4], 4.0)
     attempts = {line["slot"]: line["attempts"][0] for line in told["tests"]}
     assert [attempts[n]["warm"] for n in (1, 2, 3)] == [False, True, True]
     assert attempts[3]["memory"]["vram_peak"] == 8100

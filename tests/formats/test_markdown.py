@@ -47,16 +47,16 @@ def test_a_fence_is_longer_than_any_in_the_message():
 def test_models_have_a_table_and_the_fullest_memory_a_line(warm_report):
     """Cold and warm medians with their counts, what that saved, and where memory was shortest."""
     text = markdown.render(warm_report)
-    assert "| base\\|1.safetensors | portrait | 1, 2, 3 | 1 x 6.0 s | 1 x 2.0 s | 4.0 s |\n" in text
+    assert "| base\\|1.safetensors | portrait | 1, 2, 3, 4 | 1 x 6.0 s | 1 x 2.0 s | 4.0 s |\n" in text
     assert text.index("## Models") < text.index("## All slots")
     assert "- Model load time saved: 4.0 s (warm attempts x (median cold - median warm)" in text
-    assert "- Memory at its fullest: VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0)" in text
+    assert "- Memory at its fullest: VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0 RTX\\_A)" in text
 
 
 def test_only_an_attempt_that_ran_out_of_memory_tells_its_own(warm_report):
     """Before, peak and total stand beside its message."""
     text = markdown.render(warm_report)
-    assert "\n\nMemory: VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0); RAM 900 MiB before" in text
+    assert "\n\nMemory: VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0 RTX\\_A); RAM 900 MiB before" in text
     assert text.count("\nMemory: ") == 1
 
 

@@ -117,6 +117,23 @@ async def test_each_attempt_tells_memory_before_at_its_peak_and_after(server: Se
     assert "- Memory at its fullest: RAM" in Path(report.files["markdown"]).read_text("utf-8")
 
 
+async def test_a_slot_that_ran_out_of_memory_tells_it_in_the_report(server: Servers, project: Path) -> None:
+    """Before, peak and total beside its failure; other failures do not."""
+    graphs = {}
+    for name, message in (("full", "CUDA out of memory. Tried to allocate 2.00 GiB"), ("wrong", "no such sampler")):
+        graphs[name] = saving()
+        graphs[name]["3"] = node("SimulatedError", image=["1", 0], message=message)
+        graphs[name]["2"] = node("SaveImage", images=["3", 0], filename_prefix=name)
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", graphs)
+    async with server() as app:
+        for name in graphs:
+            await app.attempts.run(app.caller, test=name, checkpoint=True, wait_seconds=60)
+            report = await app.reports.show(app.caller)
+            (line,) = [line for line in report.tests or () if line["test"] == name]
+            assert ("memory" in line) == (name == "full")
+            assert line.get("memory", "RAM").startswith("RAM")
+
+
 @pytest.mark.comfyui
 @pytest.mark.skipif(REAL is None, reason="MCP_E2E_COMFYUI_CMD names no real ComfyUI")
 @pytest.mark.timeout(300)
