@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from statistics import median
 
+from mcp_e2e.decisions.memory import fullest, sentence
+from mcp_e2e.decisions.savings import boot_saved, load_saved, model_uses
+from mcp_e2e.decisions.wording import names, one_line, some
 from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.report import FAILED, AttemptLine, Cause, Counts, Outcome, Overall, Report, SlotLine
 from mcp_e2e.model.runs import RED, Attempt, Run, Slot, Verdict
@@ -26,7 +28,9 @@ def build(
     """The report on ``run``. ``boots``: seconds of each measured boot of its services, latest last."""
     tests = tuple(sorted(map(_slot_line, run.slots), key=_rank))
     counts = Counts.of(tests)
-    saved_s, saved_how = _boot_saved(run, boots)
+    boot_s, boot_how = boot_saved(run, boots)
+    uses = model_uses(tests)
+    load_s, load_how = load_saved(uses)
     report = Report(
         run=run.id,
         mode=run.mode,
@@ -47,8 +51,12 @@ def build(
         environment=dict(environment),
         incident=breaker.incident,
         reason=run.reason,
-        boot_saved_s=saved_s,
-        boot_saved_how=saved_how,
+        boot_saved_s=boot_s,
+        boot_saved_how=boot_how,
+        load_saved_s=load_s,
+        load_saved_how=load_how,
+        model_uses=uses,
+        memory_peak=_memory_peak(tests),
     )
     return replace(report, recommendation=recommend(report))
 
@@ -149,18 +157,11 @@ def _overall(run: Run, counts: Counts, breaker: Breaker) -> Overall:
     return "passed" if counts.passed == counts.total else "incomplete"
 
 
-def _boot_saved(run: Run, boots: Sequence[float]) -> tuple[float | None, str | None]:
-    """Seconds not spent on booting, and how they were reckoned; None when no boot was measured."""
-    if not boots:
-        return None, None
-    joined = sum(bool(attempt.joined_running) for slot in run.slots for attempt in slot.attempts if not attempt.open)
-    boot_s = median(boots)
-    saved_s = round(joined * boot_s, 1)
-    how = (
-        f"{_some(joined, 'attempt')} found the service running x {boot_s:.1f} s"
-        f" (median of {_some(len(boots), 'measured boot')}) = {saved_s} s"
-    )
-    return saved_s, how
+def _memory_peak(tests: Iterable[SlotLine]) -> str | None:
+    seen = [(line, each.memory) for line in tests for each in line.attempts if each.memory]
+    most = fullest(memory for _, memory in seen)
+    where = [f"slot {line.slot} {line.test}" for line, memory in seen if memory is most]
+    return f"{sentence(most)}, in {where[0]}" if most else None
 
 
 def recommend(report: Report) -> str:
@@ -176,7 +177,7 @@ def recommend(report: Report) -> str:
 def _advice(report: Report) -> tuple[str, str]:
     match report.overall:
         case "passed":
-            return f"{report.counts.passed} of {_some(report.counts.total, 'slot')} passed.", _about_flaky(report)
+            return f"{report.counts.passed} of {some(report.counts.total, 'slot')} passed.", _about_flaky(report)
         case "failed" | "stopped":
             return _about_failures(report)
         case "incomplete":
@@ -189,7 +190,7 @@ def _advice(report: Report) -> tuple[str, str]:
 
 
 def _about_flaky(report: Report) -> str:
-    flaky = _names(line.test for line in report.tests if line.flaky)
+    flaky = names(line.test for line in report.tests if line.flaky)
     return f"Only after a red attempt: {flaky}; look at why before you trust it." if flaky else ""
 
 
@@ -198,16 +199,16 @@ def _about_failures(report: Report) -> tuple[str, str]:
     doubted = [line for line in report.tests if line.outcome == "doubted"]
     match len(causes):
         case 0 if doubted:
-            why = _line(doubted[0].note)
-            said = f"The server saw {_names(line.test for line in doubted)} pass and an agent doubts it: {why}."
+            why = one_line(doubted[0].note)
+            said = f"The server saw {names(line.test for line in doubted)} pass and an agent doubts it: {why}."
             return said, "Make the test check what the note says."
         case 0:
-            return f"{report.counts.failed} of {_some(report.counts.total, 'slot')} failed.", ""
+            return f"{report.counts.failed} of {some(report.counts.total, 'slot')} failed.", ""
         case 1:
-            said = f"One cause stands behind {_some(slots, 'failing slot')}: {_line(causes[0].message)}."
+            said = f"One cause stands behind {some(slots, 'failing slot')}: {one_line(causes[0].message)}."
             return said, "Repair it before you run anything again."
         case many:
-            first = f"the first stands behind {len(causes[0].slots)}: {_line(causes[0].message)}."
+            first = f"the first stands behind {len(causes[0].slots)}: {one_line(causes[0].message)}."
             return f"{slots} failing slots have {many} causes; {first}", "Repair that one first."
 
 
@@ -218,23 +219,8 @@ def _about_gaps(report: Report) -> tuple[str, str]:
             f"Nothing failed, but {counts.skipped} of {counts.total} slots were skipped: they are not known to work.",
             "",
         )
-    said = f"{counts.pending} of {_some(counts.total, 'slot')} not recorded yet."
+    said = f"{counts.pending} of {some(counts.total, 'slot')} not recorded yet."
     if report.state != "active":
-        return said, f"The run has ended: {_line(report.reason or report.state)}."
+        return said, f"The run has ended: {one_line(report.reason or report.state)}."
     due = min(line.slot for line in report.tests if line.outcome == "pending")
     return said, f"Go on with slot {due}: next_test says why."
-
-
-def _line(text: str, limit: int = 160) -> str:
-    words = " ".join(text.split()).rstrip(".") or "no reason given"
-    return words if len(words) <= limit else f"{words[: limit - 1]}…"
-
-
-def _names(tests: Iterable[str], limit: int = 3) -> str:
-    names = list(dict.fromkeys(tests))
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
-
-
-def _some(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -18,10 +18,8 @@ def _whole(value: Any) -> Any:
 
 WHOLE = BeforeValidator(_whole)
 Text = Annotated[str, Field(min_length=1)]
-Seconds = Annotated[float, Field(gt=0, description="Time limit of the work, in seconds.")]
-Wait = Annotated[
-    float, Field(ge=0, le=MAX_WAIT_S, description="Seconds this call may wait; default 45, in some editors 240.")
-]
+Seconds = Annotated[float, Field(gt=0, description="Time limit, in seconds.")]
+Wait = Annotated[float, Field(ge=0, le=MAX_WAIT_S, description="Seconds to wait; default 45, in some editors 240.")]
 
 
 class Arguments(BaseModel):
@@ -48,7 +46,7 @@ class PlanRun(Arguments):
         None, description="Test ids or globs, in order; default: all."
     )
     count: Annotated[int, Field(ge=1, le=500), WHOLE] | None = Field(
-        None, description="Number of slots, cycling through tests; default: one per test."
+        None, description="Slots, cycling through tests; default: one per test."
     )
     mode: Literal["strict", "survey"] = Field("strict", description="survey: run all, however many fail.")
     new: bool = Field(False, description="true: drop the unfinished run; needs reason.")
@@ -83,9 +81,9 @@ class Report(Arguments):
 
 
 class SafeExec(Arguments):
-    command: Text | None = Field(None, description="One shell line. Give this or argv.")
+    command: Text | None = Field(None, description="One shell line; or give argv.")
     argv: Annotated[list[str], Field(min_length=1)] | None = Field(
-        None, description="Program and arguments, no shell. Give this or command."
+        None, description="Program and arguments, no shell; or give command."
     )
     cwd: Text | None = Field(None, description="Folder; default: the project.")
     env: dict[str, str] | None = Field(None, description="Variables to add.")

@@ -134,7 +134,7 @@ _TABLE = (
         "report",
         "Report on a run",
         "What happened in a run: counts, verdicts, failures with evidence, restarts, refusals, recommendation. "
-        'run="list": recent runs. Formats junit, markdown, json write a file. Works always, also while the breaker '
+        'run="list": recent runs. Formats junit, markdown, json write a file. Works also while the breaker '
         "is open.",
         given.Report,
         answers.ReportAnswer,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mcp_e2e.decisions.verdict import Judgement
-from mcp_e2e.model.work import Pulse
+from mcp_e2e.decisions.warmth import Loads
+from mcp_e2e.model.work import MemorySample, Pulse
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class WorkflowWork:
 
     ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
     ``owned``: the service is ours to free and restart. ``clean_process``: no attempt has used its memory before.
+    ``loads`` and ``memory_before`` are what ``Watch.submitted`` was told.
     """
 
     attempt: str
@@ -43,6 +45,8 @@ class WorkflowWork:
     running_since: float | None = None
     owned: bool = False
     clean_process: bool = True
+    loads: Loads = ()
+    memory_before: MemorySample = ()
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class Outcome:
 class Watch(Protocol):
     """What an executor tells, and asks, while it works."""
 
-    async def submitted(self) -> None:
+    async def submitted(self, known: Mapping[str, Any] | None = None) -> None:
         """The work is about to be handed over: from now on it may run even when we die.
 
+        ``known``: facts for whoever follows it, JSON values that are stored with it.
         Raises ``Withdrawn`` when it must not begin any more.
         """
         ...

@@ -8,11 +8,12 @@ import anyio
 from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
 from mcp_e2e.adapters.comfyui.looking import look
 from mcp_e2e.adapters.comfyui.outputs import collect
-from mcp_e2e.adapters.comfyui.workflow import Graph
-from mcp_e2e.decisions import verdict
+from mcp_e2e.adapters.comfyui.workflow import Graph, model_files
+from mcp_e2e.decisions import verdict, warmth
 from mcp_e2e.errors import ServiceUnavailable
 from mcp_e2e.executors import artifacts
 from mcp_e2e.executors.following import End, Following
+from mcp_e2e.executors.memory import MemoryWatch, watching
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import OutputFile, PromptFacts
@@ -29,27 +30,38 @@ async def run_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> Outcom
         ServiceUnavailable: the server is gone, or does not know of the prompt after a lost reply.
         Withdrawn: it must not begin any more.
     """
-    async with ComfyUI(work.url) as client, client.listening(work.prompt_id, graph) as listener:
-        address = await listener.address()
-        before = await watch.pulse()
-        await watch.submitted()
+    async with (
+        ComfyUI(work.url) as client,
+        client.listening(work.prompt_id, graph) as listener,
+        watching(work.url) as memory,
+    ):
+        address, pulse = await listener.address(), await watch.pulse()
+        loads = tuple((model.node, model.file) for model in model_files(graph))
+        work = replace(work, loads=loads, memory_before=memory.begins())
+        await watch.submitted({"loads": loads, "memory": work.memory_before})
         await client.submit(graph, work.prompt_id, address)
-        return await _to_the_end(client, work, Following(client, work, watch, listener, before))
+        return await _to_the_end(client, work, Following(client, work, watch, listener, pulse), memory)
 
 
 async def follow_workflow(work: WorkflowWork, watch: Watch) -> Outcome:
     """Stay with a prompt that another process has queued, and judge it."""
-    async with ComfyUI(work.url) as client, client.listening(work.prompt_id) as listener:
-        return await _to_the_end(client, work, Following(client, work, watch, listener))
+    async with (
+        ComfyUI(work.url) as client,
+        client.listening(work.prompt_id) as listener,
+        watching(work.url, work.memory_before) as memory,
+    ):
+        return await _to_the_end(client, work, Following(client, work, watch, listener), memory)
 
 
-async def _to_the_end(client: ComfyUI, work: WorkflowWork, following: Following) -> Outcome:
+async def _to_the_end(client: ComfyUI, work: WorkflowWork, following: Following, memory: MemoryWatch) -> Outcome:
     try:
         end = await following.to_the_end()
-        return await _judge(client, work, end)
+        memory.ended()
+        outcome = await _judge(client, work, end)
     except ServiceUnavailable as error:
         why = await following.obituary() or f"ComfyUI stopped answering: {error.message}"
-        return Outcome(verdict.of_lost(work.test, why), _evidence(work), following.running_since)
+        outcome = Outcome(verdict.of_lost(work.test, why), _evidence(work), following.running_since)
+    return replace(outcome, evidence={**outcome.evidence, "memory": await memory.facts()})
 
 
 async def _judge(client: ComfyUI, work: WorkflowWork, end: End) -> Outcome:
@@ -122,7 +134,7 @@ def _span(facts: PromptFacts | None, end: End) -> tuple[float | None, float | No
 
 
 def _evidence(work: WorkflowWork, facts: PromptFacts | None = None) -> dict[str, Any]:
-    evidence: dict[str, Any] = {"workflow": work.name, "prompt_id": work.prompt_id}
+    evidence: dict[str, Any] = {"workflow": work.name, "prompt_id": work.prompt_id, **warmth.told(work.loads, facts)}
     if facts is not None:
         evidence |= {"cached": facts.from_cache, "nodes_executed": len(facts.executed), "outputs": _files(facts)}
         if facts.error is not None and facts.error.traceback:

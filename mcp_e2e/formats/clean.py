@@ -1,6 +1,7 @@
 """Text that any reader can take: no escape sequences, nothing that XML, UTF-8 or a terminal cannot carry."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
@@ -26,6 +27,13 @@ def flat(text: str) -> str:
 def utc(seconds: float) -> str:
     """ISO 8601 with ``Z``, to the second."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def listed(words: Iterable[str], limit: int = 6) -> str:
+    """With commas, the first ``limit`` of them and how many more."""
+    every = list(words)
+    more = f" and {len(every) - limit} more" if len(every) > limit else ""
+    return ", ".join(every[:limit]) + more
 
 
 def span(seconds: float | None) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
-from mcp_e2e.formats.clean import clean, flat, one_line, utc
-from mcp_e2e.model.report import FAILED, AttemptLine, Report, SlotLine
+from mcp_e2e.decisions.memory import sentence
+from mcp_e2e.formats.clean import clean, flat, listed, one_line, utc
+from mcp_e2e.model.report import FAILED, AttemptLine, ModelUse, Report, SlotLine
 from mcp_e2e.model.runs import RED, Verdict
 
+MOST_USES = 50
 _ERRORS = frozenset({Verdict.ERRORED, Verdict.LOST})
 
 
@@ -51,9 +53,21 @@ def _properties(report: Report) -> Mapping[str, str]:
         "restarts": str(report.restarts),
         "refusals": str(report.refusals),
         "boot_saved": report.boot_saved_how or "",
+        "load_saved": report.load_saved_how or "",
+        "memory_peak": report.memory_peak or "",
         "recommendation": report.recommendation,
     }
-    return {**{f"env.{key}": value for key, value in report.environment.items()}, **facts}
+    uses = {f"models.{n}": _use(use) for n, use in enumerate(report.model_uses[:MOST_USES], 1)}
+    return {**{f"env.{key}": value for key, value in report.environment.items()}, **facts, **uses}
+
+
+def _use(use: ModelUse) -> str:
+    cold, warm = _median("cold", use.cold, use.cold_s), _median("warm", use.warm, use.warm_s)
+    return f"{use.test} (slots {listed(map(str, use.slots))}): {listed(use.models)}{cold}{warm}"
+
+
+def _median(word: str, count: int, seconds: float | None) -> str:
+    return f"; {count} {word}, median {_time(seconds)} s" if count else ""
 
 
 def _testcase(line: SlotLine, name: str, project: str) -> ET.Element:
@@ -100,7 +114,9 @@ def _kind_and_message(attempt: AttemptLine) -> tuple[str, str]:
 
 
 def _story(attempt: AttemptLine) -> str:
-    parts = [_kind_and_message(attempt)[1], attempt.log_tail or "", f"log: {attempt.log}" if attempt.log else ""]
+    memory = sentence(attempt.memory) if attempt.out_of_memory and attempt.memory else ""
+    told = {"memory: ": memory, "": attempt.log_tail or "", "log: ": attempt.log or ""}
+    parts = [_kind_and_message(attempt)[1], *(f"{title}{text}" for title, text in told.items() if text)]
     return "\n\n".join(part for part in (clean(part).strip("\n") for part in parts) if part)
 
 

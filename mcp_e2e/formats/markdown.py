@@ -3,17 +3,26 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from mcp_e2e.formats.clean import clean, flat, one_line, span, utc
-from mcp_e2e.model.report import FAILED, AttemptLine, Report, SlotLine
+from mcp_e2e.decisions.memory import sentence
+from mcp_e2e.formats.clean import clean, flat, listed, one_line, span, utc
+from mcp_e2e.model.report import FAILED, AttemptLine, ModelUse, Report, SlotLine
 from mcp_e2e.model.runs import Verdict
 
 LIMIT = 900 * 1024  # bytes: GitHub drops a step summary above 1 MiB as a whole
+MOST_USES = 50
 _NOTE = "\n*Cut here: the rest is in the JSON report.*\n"
 
 
 def render(report: Report) -> str:
     """Markdown of at most ``LIMIT`` bytes; what does not fit is cut at a section's end, and said."""
-    sections = [_head(report), *_causes(report), *_details(report.tests), _table(report), *_environment(report)]
+    sections = [
+        _head(report),
+        *_causes(report),
+        *_details(report.tests),
+        *_models(report),
+        _table(report),
+        *_environment(report),
+    ]
     return "".join(_within(sections, LIMIT - len(_NOTE)))
 
 
@@ -40,6 +49,10 @@ def _head(report: Report) -> str:
     ]
     if report.boot_saved_how:
         facts.append(f"Boot time saved: {span(report.boot_saved_s)} ({_inline(report.boot_saved_how)})")
+    if report.load_saved_how:
+        facts.append(f"Model load time saved: {span(report.load_saved_s)} ({_inline(report.load_saved_how)})")
+    if report.memory_peak:
+        facts.append(f"Memory at its fullest: {_inline(report.memory_peak)}")
     lines = "\n".join(f"- {fact}" for fact in facts)
     return f"# Run {_inline(report.run)}: {report.overall}\n\n{_inline(report.recommendation)}\n\n{lines}\n"
 
@@ -75,11 +88,36 @@ def _attempt(attempt: AttemptLine) -> str:
     message = _fenced(attempt.failure.message) if attempt.failure else ""
     log = f"Log: {_code(attempt.log)}\n\n" if attempt.log else ""
     files = "".join(f"- {_inline(artifact.name)}: {_code(artifact.path)}\n" for artifact in attempt.artifacts)
-    return head + message + _log_tail(attempt) + log + (f"{files}\n" if files else "")
+    return head + message + _memory(attempt) + _log_tail(attempt) + log + (f"{files}\n" if files else "")
+
+
+def _memory(attempt: AttemptLine) -> str:
+    """Where it may be the cause."""
+    told = sentence(attempt.memory) if attempt.out_of_memory and attempt.memory else ""
+    return f"Memory: {_inline(told)}\n\n" if told else ""
 
 
 def _log_tail(attempt: AttemptLine) -> str:
     return f"Last output:\n\n{_fenced(attempt.log_tail)}" if attempt.log_tail else ""
+
+
+def _models(report: Report) -> Iterator[str]:
+    if not report.model_uses:
+        return
+    titles = "| models | test | slots | cold | warm | saved |\n|---|---|---|--:|--:|--:|\n"
+    more = len(report.model_uses) - MOST_USES
+    rest = f"\n*{more} more rows are in the JSON report.*\n" if more > 0 else ""
+    yield f"\n## Models\n\n{titles}{''.join(map(_use, report.model_uses[:MOST_USES]))}{rest}"
+
+
+def _use(use: ModelUse) -> str:
+    models, slots = (_inline(listed(words)) for words in (use.models, map(str, use.slots)))
+    cold, warm = _median(use.cold, use.cold_s), _median(use.warm, use.warm_s)
+    return f"| {models} | {_inline(use.test)} | {slots} | {cold} | {warm} | {span(use.saved_s)} |\n"
+
+
+def _median(count: int, seconds: float | None) -> str:
+    return f"{count} x {span(seconds)}" if count else ""
 
 
 def _table(report: Report) -> str:

@@ -173,6 +173,9 @@ class ReportAnswer(Answer):
     counts: dict[str, int] | None = None
     boot_saved_s: float | None = None
     boot_saved_how: str | None = None
+    load_saved_s: float | None = None
+    load_saved_how: str | None = None
+    models: list[dict[str, Any]] | None = None
     restarts: int | None = None
     refusals: int | None = None
     tests: list[dict[str, Any]] | None = None

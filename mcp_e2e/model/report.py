@@ -31,7 +31,11 @@ class ArtifactLine:
 
 @dataclass(frozen=True)
 class AttemptLine:
-    """One try of a slot. ``verdict`` is None while it runs; ``log_tail`` only where it did not pass."""
+    """One try of a slot. ``verdict`` is None while it runs; ``log_tail`` only where it did not pass.
+
+    ``models``: the files its workflow loads; ``warm``: whether all of them were found loaded, None when not known.
+    ``memory``: as in its evidence, MiB.
+    """
 
     id: str
     n: int
@@ -43,6 +47,9 @@ class AttemptLine:
     artifacts: tuple[ArtifactLine, ...] = ()
     log: str | None = None
     log_tail: str | None = None
+    models: tuple[str, ...] = ()
+    warm: bool | None = None
+    memory: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -58,7 +65,14 @@ class AttemptLine:
             artifacts=tuple(ArtifactLine.of(entry) for entry in evidence.get("artifacts") or ()),
             log=evidence.get("log"),
             log_tail=None if attempt.verdict is Verdict.PASSED else evidence.get("log_tail"),
+            models=tuple(evidence.get("models") or ()),
+            warm=evidence.get("warm"),
+            memory=evidence.get("memory"),
         )
+
+    @property
+    def out_of_memory(self) -> bool:
+        return self.failure is not None and self.failure.kind == "out_of_memory"
 
     def cause(self, test: str) -> str:
         """Equal for equal causes, whatever the test: its failure's signature without the test's name in front."""
@@ -102,8 +116,16 @@ class SlotLine:
     @property
     def duration_s(self) -> float | None:
         """Seconds of the last attempt that ended."""
-        ended = [attempt.duration_s for attempt in self.attempts if attempt.duration_s is not None]
-        return ended[-1] if ended else None
+        return self._timed.duration_s if self._timed else None
+
+    @property
+    def warm(self) -> bool | None:
+        """Whether that attempt found its models loaded."""
+        return self._timed.warm if self._timed else None
+
+    @property
+    def _timed(self) -> AttemptLine | None:
+        return next((attempt for attempt in reversed(self.attempts) if attempt.duration_s is not None), None)
 
 
 @dataclass(frozen=True)
@@ -116,6 +138,24 @@ class Cause:
     tests: tuple[str, ...]
     slots: tuple[int, ...]
     attempts: int
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """One test on one set of model files: slots that use it, and its passed attempts by whether they found it loaded.
+
+    ``cold`` and ``warm`` count attempts, ``cold_s`` and ``warm_s`` are their median seconds. ``saved_s`` is None while
+    no cold attempt was measured.
+    """
+
+    models: tuple[str, ...]
+    test: str
+    slots: tuple[int, ...]
+    cold: int
+    warm: int
+    cold_s: float | None = None
+    warm_s: float | None = None
+    saved_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +217,10 @@ class Report:
     reason: str | None = None  # why the run was dropped or ended early
     boot_saved_s: float | None = None
     boot_saved_how: str | None = None
+    load_saved_s: float | None = None
+    load_saved_how: str | None = None
+    model_uses: tuple[ModelUse, ...] = ()  # equal sets of models stand together
+    memory_peak: str | None = None  # of the attempt that came nearest to its limit, in a sentence
 
     @property
     def duration_s(self) -> float:

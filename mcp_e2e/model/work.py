@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -122,3 +122,22 @@ class Collected:
 
     artifacts: tuple[Artifact, ...]
     problems: tuple[str, ...] = ()
+
+
+RAM = "RAM"
+
+
+class Usage(NamedTuple):
+    """One memory of a server's machine at one moment, in MiB; a tuple, so that JSON keeps it as a list.
+
+    ``name`` is ``RAM`` or the device as the server names it; ``used`` counts every program, ``torch`` the server's own.
+    """
+
+    name: str
+    total: int
+    used: int
+    torch: int | None = None
+
+
+MemorySample = tuple[Usage, ...]
+"""What one look told: RAM first, then each device with memory of its own; empty when nothing was told."""

@@ -13,6 +13,7 @@ from mcp_e2e.executors.orders import CommandWork, WorkflowWork
 from mcp_e2e.model.jobs import JobSpec
 from mcp_e2e.model.runs import Attempt
 from mcp_e2e.model.services import Session
+from mcp_e2e.model.work import Usage
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.process.sandbox import confinement
 from mcp_e2e.settings import Loaded, TestConfig, expand, unset_names
@@ -165,6 +166,8 @@ class Catalogue:
             running_since=attempt.started_at,
             owned=bool(attempt.carried.get("owned")),
             clean_process=bool(attempt.carried.get("clean_process", True)),
+            loads=attempt.carried.get("loads", ()),
+            memory_before=tuple(Usage(*each) for each in attempt.carried.get("memory", ())),
         )
 
     def workflow_carried(self, attempt: Attempt, session: Session) -> dict[str, Any]:

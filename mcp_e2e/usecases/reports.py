@@ -9,10 +9,11 @@ from typing import Any
 
 from mcp_e2e.decisions import next_step
 from mcp_e2e.decisions import report as decisions
+from mcp_e2e.decisions.memory import sentence
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.formats import FORMATS
 from mcp_e2e.model.answers import ReportAnswer
-from mcp_e2e.model.report import Report, SlotLine
+from mcp_e2e.model.report import ModelUse, Report, SlotLine
 from mcp_e2e.model.runs import Caller, Run
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store import ledger, runs, sessions
@@ -23,6 +24,8 @@ from mcp_e2e.usecases.workplace import Workplace
 
 MOST_RUNS = 20
 MOST_TESTS = 40
+MOST_USES = 10
+MOST_MODELS = 6
 
 
 class Reports:
@@ -60,6 +63,9 @@ class Reports:
             counts=asdict(report.counts),
             boot_saved_s=report.boot_saved_s,
             boot_saved_how=report.boot_saved_how,
+            load_saved_s=report.load_saved_s,
+            load_saved_how=report.load_saved_how,
+            models=[_use(use) for use in report.model_uses[:MOST_USES]] or None,
             restarts=report.restarts,
             refusals=report.refusals,
             tests=lines[:MOST_TESTS],
@@ -135,6 +141,11 @@ def run_line(run: Run) -> dict[str, Any]:
     }
 
 
+def _use(use: ModelUse) -> dict[str, Any]:
+    facts = {**asdict(use), "models": list(use.models[:MOST_MODELS]), "slots": list(use.slots[:MOST_TESTS])}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
 def _line(test: SlotLine) -> dict[str, Any]:
     blamed = test.blamed
     facts = {
@@ -144,8 +155,10 @@ def _line(test: SlotLine) -> dict[str, Any]:
         "verdict": test.verdict.value if test.verdict else None,
         "attempts": len(test.attempts),
         "duration_s": test.duration_s,
+        "warm": test.warm,
         "flaky": test.flaky or None,
         "failure": blamed.failure.message[:300] if blamed and blamed.failure else None,
+        "memory": sentence(blamed.memory) if blamed and blamed.out_of_memory and blamed.memory else None,
         "log": blamed.log if blamed else None,
         "note": test.note or None,
     }

@@ -1,5 +1,7 @@
 """What an executor tells of one attempt, written to its row, and what it asks."""
 
+from collections.abc import Mapping
+from functools import partial
 from sqlite3 import Connection
 from typing import Any
 
@@ -33,15 +35,15 @@ class Watching:
         self._told = 0.0
         self._answers: ProcessIdentity | None = None
 
-    async def submitted(self) -> None:
-        if not await self._place.run(self._hand_over):
+    async def submitted(self, known: Mapping[str, Any] | None = None) -> None:
+        if not await self._place.run(partial(self._hand_over, known=known or {})):
             raise Withdrawn("the breaker opened while it waited, or it was cancelled")
 
-    def _hand_over(self, con: Connection) -> bool:
+    def _hand_over(self, con: Connection, known: Mapping[str, Any]) -> bool:
         attempt = attempts.get(con, self._attempt.id)
         if attempt is None or attempt.cancelled_by or breakers.load(con).state is BreakerState.OPEN:
             return False
-        facts: dict[str, Any] = {"carried": dict(self._attempt.carried)}
+        facts: dict[str, Any] = {"carried": {**self._attempt.carried, **known}}
         if self._session is not None:
             facts["generation"] = self._session.generation
         attempts.advance(con, attempt.id, AttemptState.RUNNING, **facts)

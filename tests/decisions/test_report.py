@@ -255,3 +255,22 @@ def test_a_slot_whose_attempts_were_pruned_keeps_the_verdict_of_its_checkpoint()
     for verdict, outcome in ((Verdict.PASSED, "passed"), (Verdict.FAILED, "failed")):
         point = Checkpoint("r1", 1, "success", verdict, "", 200.0, "x")
         assert outcome_of(Slot(1, "portrait", (), point)) == outcome
+
+
+def test_the_fullest_memory_of_the_run_is_told_with_its_slot():
+    """One sentence: the attempt that came nearest to a limit, not the last one."""
+    low, high = ({"unit": "MiB", "device": "cpu", "ram_total": 100, "ram_peak": peak} for peak in (10, 90))
+    slots = [slot(n, Verdict.PASSED, result="success", evidence={"memory": each}) for n, each in ((1, low), (2, high))]
+    assert report(*slots, slot(3, Verdict.PASSED)).memory_peak == "RAM peak 90 of 100 MiB, in slot 2 portrait"
+    assert report(slot(1, Verdict.PASSED)).memory_peak is None
+
+
+def test_a_slot_is_warm_or_cold_as_its_last_timed_attempt_was():
+    """An attempt stored by an older version is neither."""
+    told = report(
+        slot(1, Verdict.PASSED, evidence={"models": ["a.ckpt"], "warm": False}),
+        slot(2, Verdict.PASSED, evidence={}),
+        slot(3, Verdict.PASSED, None, evidence={"warm": True}),
+    )
+    assert {line.slot: line.warm for line in told.tests} == {1: False, 2: None, 3: True}
+    assert (told.load_saved_s, [use.slots for use in told.model_uses]) == (0.0, [(1,)])

@@ -14,6 +14,13 @@ EVIDENCE = st.fixed_dictionaries(
         "log": NASTY,
         "log_tail": NASTY,
         "artifacts": st.lists(st.fixed_dictionaries({"name": NASTY, "path": NASTY}), max_size=2),
+        "models": st.lists(NASTY, max_size=9),
+        "warm": st.none() | st.booleans(),
+        "memory": st.none()
+        | st.fixed_dictionaries(
+            {"unit": st.just("MiB"), "device": NASTY, "ram_total": st.just(24000), "ram_peak": st.integers(0, 24000)},
+            optional={"vram_total": st.just(8192), "vram_peak": st.integers(0, 8192), "ram_before": st.just(7)},
+        ),
     },
 )
 
@@ -22,7 +29,11 @@ EVIDENCE = st.fixed_dictionaries(
 def attempts(draw, slot, n, test):
     verdict = draw(st.sampled_from(list(Verdict)))
     message = draw(NASTY)
-    failure = None if verdict is Verdict.PASSED else Failure("assertion", message, f"{test}|assertion|{message}")
+    failure = (
+        None
+        if verdict is Verdict.PASSED
+        else Failure(draw(st.sampled_from(["assertion", "out_of_memory"])), message, f"{test}|assertion|{message}")
+    )
     return Attempt(
         id=f"a{slot}-{n}",
         run="r1",
@@ -84,6 +95,57 @@ def any_report(draw):
 def reports():
     """A strategy of reports whose every text may hold any character."""
     return any_report()
+
+
+@pytest.fixture
+def warm_report():
+    """Slots 1 and 2 passed cold and warm, 3 ran out of memory, 4 failed otherwise; all on one checkpoint."""
+    gpu = {"unit": "MiB", "device": "cuda:0 RTX_A", "vram_total": 8192, "vram_before": 500, "vram_peak": 2000}
+    full = gpu | {"vram_peak": 8100, "ram_total": 24000, "ram_before": 900, "ram_peak": 1000}
+
+    def tried(n, verdict, took, warm, memory, kind="out_of_memory"):
+        failure = Failure(kind, "node 3: CUDA out of memory", f"portrait|{kind}|node")
+        return Attempt(
+            id=f"a{n}",
+            run="r1",
+            slot=n,
+            n=1,
+            test="portrait",
+            work="portrait",
+            params={},
+            service="comfyui",
+            timeout_s=60.0,
+            lease="l",
+            by="claude (pid 7)",
+            state=AttemptState.DONE,
+            created_at=1_795_000_000.0,
+            started_at=1_795_000_010.0,
+            ended_at=1_795_000_010.0 + took,
+            verdict=verdict,
+            failure=None if verdict is Verdict.PASSED else failure,
+            evidence={"models": ["base|1.safetensors"], "warm": warm, "memory": memory},
+        )
+
+    tries = (
+        tried(1, Verdict.PASSED, 6.0, False, gpu),
+        tried(2, Verdict.PASSED, 2.0, True, gpu),
+        tried(3, Verdict.FAILED, 1.0, True, full),
+        tried(4, Verdict.FAILED, 1.0, True, gpu, "assertion"),
+    )
+    slots = tuple(
+        Slot(n, "portrait", (one,), Checkpoint("r1", n, "success" if n < 3 else "failure", one.verdict, "", 0.0, "c"))
+        for n, one in enumerate(tries, 1)
+    )
+    return build(
+        Run("r1", "finished", "strict", 1_795_000_000.0, "claude (pid 7)", slots),
+        boots=[],
+        restarts=0,
+        refusals=0,
+        breaker=Breaker(),
+        now=1_795_000_600.0,
+        project="/srv/comfy",
+        environment={},
+    )
 
 
 @pytest.fixture

@@ -33,3 +33,14 @@ def test_every_format_has_a_suffix_of_its_own_and_renders(report):
     assert len({row.suffix for row in FORMATS.values()}) == len(FORMATS)
     for row in FORMATS.values():
         assert row.render(report).endswith("\n")
+
+
+def test_warmth_models_and_memory_stand_in_the_json(warm_report):
+    """Each attempt with its own, each set of models with its slots."""
+    told = as_json.data(warm_report)
+    assert (told["load_saved_s"], told["memory_peak"][:4]) == (4.0, "VRAM")
+    (use,) = told["model_uses"]
+    assert (use["models"], use["slots"], use["saved_s"]) == (["base|1.safetensors"], [1, 2, 3, 4], 4.0)
+    attempts = {line["slot"]: line["attempts"][0] for line in told["tests"]}
+    assert [attempts[n]["warm"] for n in (1, 2, 3)] == [False, True, True]
+    assert attempts[3]["memory"]["vram_peak"] == 8100

@@ -87,3 +87,23 @@ def test_facts_of_the_run_are_properties_of_the_suite(report):
     assert facts["overall"] == "stopped"
     assert facts["env.python"] == "3.11.7"
     assert root[0].get("timestamp") == "2026-11-18T11:06:40"
+
+
+def test_load_time_models_and_memory_are_properties_and_an_out_of_memory_failure_tells_its_own(warm_report):
+    """CI keeps what a later schedule or a look at a full card needs."""
+    root = ET.fromstring(render(warm_report))
+    facts = {entry.get("name"): entry.get("value") for entry in root.iter("property")}
+    assert facts["load_saved"].endswith("portrait 1 x (6.00 s - 2.00 s) = 4.0 s")
+    assert facts["memory_peak"].startswith("VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0 RTX_A)")
+    assert facts["models.1"] == (
+        "portrait (slots 1, 2, 3, 4): base|1.safetensors; 1 cold, median 6.000 s; 1 warm, median 2.000 s"
+    )
+    failure, other = root.iter("failure")
+    assert "memory: " not in other.text
+    assert failure.text.startswith("node 3: CUDA out of memory\n\nmemory: VRAM 500 MiB before, peak 8100 of 8192 MiB")
+
+
+def test_a_run_without_models_has_empty_words_for_them(report):
+    """As one without a measured boot."""
+    facts = {entry.get("name"): entry.get("value") for entry in ET.fromstring(render(report)).iter("property")}
+    assert (facts["load_saved"], facts["memory_peak"], "models.1" in facts) == ("", "", False)

@@ -42,3 +42,34 @@ def test_a_report_too_large_for_a_ci_summary_is_cut_and_says_so(report):
 def test_a_fence_is_longer_than_any_in_the_message():
     """Output that holds markdown stays inside its block."""
     assert markdown._fenced("a\n````\nb").startswith("`````text\n")
+
+
+def test_models_have_a_table_and_the_fullest_memory_a_line(warm_report):
+    """Cold and warm medians with their counts, what that saved, and where memory was shortest."""
+    text = markdown.render(warm_report)
+    assert "| base\\|1.safetensors | portrait | 1, 2, 3, 4 | 1 x 6.0 s | 1 x 2.0 s | 4.0 s |\n" in text
+    assert text.index("## Models") < text.index("## All slots")
+    assert "- Model load time saved: 4.0 s (warm attempts x (median cold - median warm)" in text
+    assert "- Memory at its fullest: VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0 RTX\\_A)" in text
+
+
+def test_only_an_attempt_that_ran_out_of_memory_tells_its_own(warm_report):
+    """Before, peak and total stand beside its message."""
+    text = markdown.render(warm_report)
+    assert "\n\nMemory: VRAM 500 MiB before, peak 8100 of 8192 MiB (cuda:0 RTX\\_A); RAM 900 MiB before" in text
+    assert text.count("\nMemory: ") == 1
+
+
+def test_attempts_stored_without_these_facts_have_no_models_and_no_memory(report):
+    """Runs of older versions are reported as before."""
+    text = markdown.render(report)
+    assert not [word for word in ("## Models", "Model load", "Memory") if word in text]
+
+
+def test_a_long_list_of_models_is_cut_and_says_so(warm_report):
+    """The whole of it is in the JSON report."""
+    (use,) = warm_report.model_uses
+    many = replace(warm_report, model_uses=(replace(use, models=tuple("abcdefgh")),) * (markdown.MOST_USES + 7))
+    text = markdown.render(many)
+    assert text.count("| a, b, c, d, e, f and 2 more | portrait |") == markdown.MOST_USES
+    assert "*7 more rows are in the JSON report.*" in text
