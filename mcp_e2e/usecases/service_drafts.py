@@ -1,6 +1,6 @@
 """From a ComfyUI that was found to the lines of its ``[services.*]`` table: interpreter, flags, port."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,9 @@ class ServiceDrafts:
         """
         found = findings.found[0]
         made = attached(name, found) if found.root is None else await self._started(name, found, found.root, findings)
-        others = tuple(
-            f"also found ({each.how}): {each}; to take it, name it with --comfyui" for each in findings.found[1:]
+        return ServiceDraft(
+            made.name, made.text, {**_origin(found), **made.facts}, (*made.notes, *_others(findings.found[1:]))
         )
-        return ServiceDraft(made.name, made.text, {**_origin(found), **made.facts}, (*made.notes, *others))
 
     async def _started(self, name: str, found: Found, root: Path, findings: Findings) -> ServiceDraft:
         running = found.running.process if found.running else None
@@ -143,6 +142,11 @@ def _needs_database(root: Path, findings: Findings) -> bool:
     """ComfyUI keeps one in its folder, which two cannot share, and which a fresh checkout has no place for."""
     beside = [run.process.root for run in findings.runs if run.process and run.process.marked]
     return not (root / "user").is_dir() or any(other.resolve() == root.resolve() for other in beside)
+
+
+def _others(found: Sequence[Found]) -> Iterator[str]:
+    if found:
+        yield f"not taken, but named with --comfyui they would be: {'; '.join(map(str, found))}"
 
 
 def _doubts(interpreter: Interpreter, able: Ability, known: frozenset[str], kept: Carried) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """From the workflow files of a project to ``[[tests]]``: ids, what certainly comes out, what could not be used."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def unused_id(path: Path, taken: Collection[str]) -> str:
 
 
 def _words(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-._")[:80]
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-._")[:80]
 
 
 def told_apart(files: Sorted, project: Path) -> Iterator[str]:

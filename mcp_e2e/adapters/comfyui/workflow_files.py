@@ -123,4 +123,6 @@ def _entered(folder: Path, depth: int) -> bool:
     name = folder.name
     if depth >= _DEPTH or name.startswith(".") or name.casefold() in _SKIPPED or (folder / "pyvenv.cfg").exists():
         return False
+    if name == "custom_nodes" and not missing_marks(folder.parent):  # what came with other people's nodes
+        return False
     return bool(missing_marks(folder))  # a ComfyUI in the project has its own
