@@ -66,7 +66,7 @@ class ServiceDrafts:
             known=known,
             kept=kept,
             cpu=able.gpu is False,
-            portable=installation.is_portable(root),
+            portable=installation.is_embedded(interpreter),
             own_database=_needs_database(root, findings),
         )
         notes = [*_doubts(interpreter, able, known, kept), *why_port]

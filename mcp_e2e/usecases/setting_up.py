@@ -16,7 +16,7 @@ from mcp_e2e.process.environment import JOB_MARKER
 from mcp_e2e.settings import Loaded, Where, check, load, writing
 from mcp_e2e.settings.document import read_text
 from mcp_e2e.usecases.service_drafts import ServiceDraft, ServiceDrafts
-from mcp_e2e.usecases.test_drafts import EXAMPLE, tests_of, told_apart
+from mcp_e2e.usecases.test_drafts import EXAMPLE, EXPORT, tests_of, told_apart
 
 _HEADER = """\
 # End-to-end tests on ComfyUI, written by `mcp-e2e init` for this machine: paths to programs are absolute.
@@ -35,7 +35,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class SetUp:
-    """``done``: created, extended or unchanged; of a dry run, what would be. ``added`` is the text."""
+    """``done``: created, extended, unchanged; would be created or extended by a dry run. ``added`` is the text."""
 
     file: Path
     done: str
@@ -94,7 +94,7 @@ class SettingUp:
             loaded = load(self._where, self._environ)
         return SetUp(
             self._where.file,
-            "unchanged" if not added else "extended" if there else "created",
+            _done(there, added, wish),
             added,
             tuple(tests),
             service.facts if service else {},
@@ -147,14 +147,21 @@ def _said_by_tests(loaded: Loaded, service: ServiceDraft | None) -> str | None:
     return name if services and next(iter(services)) != name else None
 
 
+def _done(there: bool, added: str, wish: Wish) -> str:
+    if not added:
+        return "unchanged"
+    if wish.dry_run:
+        return "would be extended" if there else "would be created"
+    return "extended" if there else "created"
+
+
 def _next(loaded: Loaded, added: tuple[str, ...], wish: Wish) -> str:
     if wish.dry_run:
         return "Nothing was written; `mcp-e2e init` without --dry-run writes it."
-    known = [test.id for test in loaded.settings.tests]
-    if not known:
-        return (
-            "`mcp-e2e start` boots ComfyUI. Put a workflow exported with Workflow > Export (API) into workflows/, "
-            "then `mcp-e2e init` makes it a test."
-        )
-    first = (*added, *known)[0]
-    return f"`mcp-e2e run {first}` boots ComfyUI and runs that test; then `mcp-e2e run --all`."
+    tests = (*added, *(test.id for test in loaded.settings.tests))
+    attached = any(service.attached for service in loaded.settings.services.values() if service.kind == "comfyui")
+    if not tests:
+        start = "`mcp-e2e start` looks at ComfyUI." if attached else "`mcp-e2e start` boots ComfyUI."
+        return f"{start} Put a workflow exported with {EXPORT} into workflows/, then `mcp-e2e init` makes it a test."
+    boots = "" if attached else "boots ComfyUI and "
+    return f"`mcp-e2e run {tests[0]}` {boots}runs that test; then `mcp-e2e run --all`."

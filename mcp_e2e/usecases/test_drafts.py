@@ -10,13 +10,12 @@ from mcp_e2e.settings import Loaded, writing
 
 TIMEOUT_S = 300
 _LISTED = 5
-EXPORT = (
-    "open it in ComfyUI and export it with Workflow > Export (API); older: Settings > Dev mode, then Save (API Format)"
-)
+EXPORT = "File > Export (API)"
+_OLDER = "older versions: Workflow > Export (API), or Save (API Format) once Settings > Dev mode is on"
 EXAMPLE = """\
 # [[tests]]
 # id = "portrait"
-# workflow = "workflows/portrait_api.json"    # exported from ComfyUI with Workflow > Export (API)
+# workflow = "workflows/portrait_api.json"    # exported from ComfyUI with File > Export (API)
 # timeout_s = 300
 # expect = { images = 1, min_width = 512, min_height = 512, not_blank = true }
 """
@@ -64,7 +63,10 @@ def told_apart(files: Sorted, project: Path) -> Iterator[str]:
     """A sentence for each kind of file that became no test."""
     if files.not_exported:
         listed = _listed([str(path.relative_to(project)) for path in files.not_exported])
-        yield f"in the editor's format, which ComfyUI's API does not run: {listed}. To make one a test, {EXPORT}"
+        yield (
+            f"in the editor's format, which ComfyUI's API does not run: {listed}. To make one a test, open it in "
+            f"ComfyUI and choose {EXPORT} ({_OLDER})"
+        )
     for path, why in files.broken[:_LISTED]:
         yield f"{path.relative_to(project)} {why}"
     if len(files.broken) > _LISTED:

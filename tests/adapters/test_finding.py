@@ -246,7 +246,18 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     root = comfyui(tmp_path / "real")
     interpreter(root / "venv" / "bin" / "python")
     port = free_port()
-    line = ["venv/bin/python", "-s", "main.py", "--port", str(port), "--lowvram", "--base-directory", "../data"]
+    line = [
+        "venv/bin/python",
+        "-s",
+        "-X",
+        "utf8",
+        "main.py",
+        "--port",
+        str(port),
+        "--lowvram",
+        "--base-directory",
+        "../data",
+    ]
     process = subprocess.Popen(line, cwd=root, start_new_session=True)
     give_up = time.monotonic() + 20
     while not answers(f"http://127.0.0.1:{port}"):
@@ -268,7 +279,7 @@ async def test_one_that_runs_is_found_by_its_process(
     assert run.process is not None
     assert (run.process.pid, run.process.root, run.process.cwd) == (process.pid, tmp_path / "real", tmp_path / "real")
     assert run.process.python == Path(sys.executable)  # the stand-in has become this
-    assert run.process.options == ("-s",)
+    assert run.process.options == ("-s", "-X", "utf8")
     assert run.process.flags == ("--port", str(port), "--lowvram", "--base-directory", "../data")
     assert not run.process.marked
 

@@ -111,16 +111,21 @@ def test_a_missing_file_names_the_command_that_writes_one(project: Path, cli: Cl
 
 
 @pytest.mark.comfyui
-def test_a_real_one(project: Path, cli: Cli) -> None:
+@pytest.mark.timeout(400)
+def test_a_real_one(project: Path, environ: dict[str, str], cli: Cli) -> None:
     """Found, written, started, and a test of it passes."""
     folder = os.environ.get("MCP_E2E_COMFYUI_DIR")
     if not folder:
         pytest.skip("set MCP_E2E_COMFYUI_DIR to the folder of a real ComfyUI whose interpreter init can find")
-    inherited = {name: os.environ[name] for name in ("PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
-    made = cli("init", "--comfyui", folder, **inherited)
+    environ |= {name: os.environ[name] for name in ("PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "mcp_e2e", *words]
+        return subprocess.run(line, cwd=project, env=environ, capture_output=True, text=True, timeout=180, check=False)
+
+    made = call("init", "--comfyui", folder)
     assert made.returncode == 0, made.stderr
     free(project)
-
-    done = cli("run", "red", **inherited)
+    done = call("run", "red")
 
     assert done.returncode == 0, done.stdout + done.stderr

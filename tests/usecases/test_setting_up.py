@@ -102,6 +102,7 @@ async def test_a_dry_run_writes_nothing(place: Place, root: Path) -> None:
     workflow(place.project / "workflows" / "a.json")
     made = await place.set_up(dry_run=True)
     assert list(place.project.iterdir()) == [place.project / "workflows"]
+    assert made.done == "would be created"
 
     await place.set_up()
 

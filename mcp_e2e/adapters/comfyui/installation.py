@@ -1,11 +1,13 @@
 """Tells a ComfyUI by what its folder holds, never by its name, and which interpreters may be its own."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 MARKS = ("main.py", "nodes.py", "comfyui_version.py", "comfy")
+_EMBEDDED = "python_embeded"  # so it is spelt
 _VERSION = re.compile(r"""__version__\s*=\s*["']([^"']+)["']""")
 
 
@@ -40,7 +42,7 @@ def missing_marks(folder: Path) -> list[str]:
 def root_of(folder: Path) -> Path | None:
     """The folder with ``main.py`` for what a person calls their ComfyUI: itself, its ``main.py``, what holds it."""
     places = (folder.parent,) if folder.name == "main.py" else (folder, folder / "ComfyUI")
-    return next((place.absolute() for place in places if not missing_marks(place)), None)
+    return next((Path(os.path.normpath(place.absolute())) for place in places if not missing_marks(place)), None)
 
 
 def version_of(root: Path) -> str | None:
@@ -51,9 +53,9 @@ def version_of(root: Path) -> str | None:
     return found[1] if found else None
 
 
-def is_portable(root: Path) -> bool:
-    """The portable Windows build, whose interpreter lies beside it."""
-    return _is_file(root.parent / "python_embeded" / "python.exe")
+def is_embedded(interpreter: Interpreter) -> bool:
+    """The one that comes with the portable Windows build."""
+    return interpreter.path.parent.name == _EMBEDDED
 
 
 def belongs_to_app(root: Path) -> bool:
@@ -63,8 +65,8 @@ def belongs_to_app(root: Path) -> bool:
 
 def interpreters(root: Path, machine: Machine) -> Iterator[Interpreter]:
     """Those that may run the ComfyUI at ``root``, the likeliest first; each exists, none was tried."""
-    if is_portable(root):
-        yield Interpreter(root.parent / "python_embeded" / "python.exe", "the portable build's", ("-s",))
+    if _is_file(embedded := root.parent / _EMBEDDED / "python.exe"):
+        yield Interpreter(embedded, "the portable build's", ("-s",))
     for folder, where in ((root, "in it"), (root.parent, "beside it")):
         for name in (".venv", "venv", "env"):
             if found := machine.python_in(folder / name):

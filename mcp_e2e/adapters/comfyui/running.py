@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,9 @@ def _listening(job_marker: str) -> Iterator[tuple[str, Process]]:
 
 def _comfyui(process: psutil.Process, words: Sequence[str], job_marker: str) -> Process | None:
     script = main_py(words)
-    options = tuple(words[1:script])
-    if not script or any(not option.startswith("-") for option in options):
+    if not script:
+        return None
+    if any(not word.startswith("-") and before not in {"-X", "-W"} for before, word in pairwise(words[:script])):
         return None
     cwd = Path(process.cwd())
     root = Path(os.path.normpath(cwd / words[script])).parent
@@ -109,7 +111,7 @@ def _comfyui(process: psutil.Process, words: Sequence[str], job_marker: str) -> 
         environ = process.environ()
     python = _program(words[0], cwd, environ.get("PATH"))
     flags = tuple(words[script + 1 :])
-    return Process(process.pid, python, options, root, flags, cwd, bool(environ.get(job_marker)))
+    return Process(process.pid, python, tuple(words[1:script]), root, flags, cwd, bool(environ.get(job_marker)))
 
 
 def _program(word: str, cwd: Path, path: str | None) -> Path | None:
