@@ -61,8 +61,10 @@ class ServiceDrafts:
         known = await known_flags(argv, root, self._environ)
         kept = launching.carried(running.flags, running.cwd, known, ours=running.marked) if running else Carried()
         port, why_port = _port(found)
+        cwd = running.cwd if running and not running.marked else root  # where it was started, else it cannot be joined
         command = launching.command(
             interpreter,
+            "main.py" if cwd == root else str(root / "main.py"),
             known=known,
             kept=kept,
             cpu=able.gpu is False,
@@ -70,7 +72,7 @@ class ServiceDrafts:
             own_database=_needs_database(root, findings),
         )
         notes = [*_doubts(interpreter, able, known, kept), *why_port]
-        return ServiceDraft(name, _table(name, command, root, port), {"interpreter": command[0]}, tuple(notes))
+        return ServiceDraft(name, _table(name, command, cwd, port), {"interpreter": command[0]}, tuple(notes))
 
     async def _interpreter(self, root: Path, running: Process | None) -> tuple[Interpreter, Ability]:
         wanted = installation.requirements(root)
@@ -91,7 +93,7 @@ class ServiceDrafts:
 
     def _candidates(self, root: Path, running: Process | None) -> list[Interpreter]:
         if self._python is not None:
-            return [Interpreter(self._python, "--python")]
+            return [Interpreter(self._python, "named")]
         found = (
             [Interpreter(running.python, "the running one's", running.options)] if running and running.python else []
         )
@@ -110,15 +112,15 @@ def attached(name: str, found: Found) -> ServiceDraft:
     return ServiceDraft(name, "\n".join(lines) + "\n", {"url": found.url}, idle)
 
 
-def _table(name: str, command: list[str], root: Path, port: int) -> str:
+def _table(name: str, command: list[str], cwd: Path, port: int) -> str:
     lines = [
         f"[services.{name}]",
         'kind = "comfyui"',
         f"command = {writing.array(command)}",
-        f"cwd = {writing.text(str(root))}",
+        f"cwd = {writing.text(str(cwd))}",
         f"port = {port}    # 0: a free one at each start",
         '# env = { HF_TOKEN = "${HF_TOKEN}" }     # values come from the environment or .env, never stand here',
-        '# reload_on = ["custom_nodes/**/*.py"]    # restart it before a test when this code has changed',
+        '# reload_on = ["custom_nodes/**/*.py"]    # globs below cwd: restart it before a test when such code has changed',
     ]
     return "\n".join(lines) + "\n"
 

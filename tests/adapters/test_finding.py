@@ -188,6 +188,7 @@ async def test_all_are_found_and_the_most_trusted_comes_first(tmp_path: Path) ->
 
     assert [each.root or each.url for each in found] == [said, runs, other.url, home, near]
     assert [each.running for each in found] == [None, one, other, at_home, None]
+    assert [each.how for each in found][::3] == ["COMFYUI_PATH", "a session of mcp-e2e runs it"]
 
 
 async def test_what_was_looked_at_is_told_when_nothing_was_found(tmp_path: Path) -> None:
@@ -308,7 +309,8 @@ async def test_an_interpreter_is_asked_for_torch_and_gpu(tmp_path: Path, *, gpu:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [("sleep 60", "within 0.2 s"), ("exit 3", "ended with 3"), ("echo mcp_e2e:[", "did not answer")]
+    ("script", "said"),
+    [("exec sleep 1000", "within 0.2 s"), ("exit 3", "ended with 3"), ("echo mcp_e2e:[", "did not answer")],
 )
 async def test_an_interpreter_that_does_not_answer(tmp_path: Path, script: str, said: str) -> None:
     """Is ended after its time, and nothing is raised."""

@@ -50,7 +50,7 @@ def test_the_command() -> None:
     """The interpreter's options before main.py, ours first, each flag once."""
     kept = Carried((("--cpu",), ("--lowvram",)))
 
-    line = command(PYTHON, known=KNOWN, kept=kept, cpu=True, portable=True, own_database=True)
+    line = command(PYTHON, "main.py", known=KNOWN, kept=kept, cpu=True, portable=True, own_database=True)
 
     assert line == [
         *("/c/python_embeded/python.exe", "-s", "main.py", *OURS, "--disable-auto-launch"),
@@ -60,12 +60,12 @@ def test_the_command() -> None:
 
 def test_no_flag_that_its_version_does_not_know() -> None:
     """An unknown flag would end the start."""
-    line = command(PYTHON, known=frozenset(), kept=Carried(), cpu=True, portable=True, own_database=True)
+    line = command(PYTHON, "main.py", known=frozenset(), kept=Carried(), cpu=True, portable=True, own_database=True)
     assert line[3:] == OURS
 
 
 def test_a_database_of_its_users_stays() -> None:
     """One is enough."""
     kept = Carried((("--database-url", "sqlite:////mine.db"),))
-    line = command(PYTHON, known=KNOWN, kept=kept, cpu=False, portable=False, own_database=True)
+    line = command(PYTHON, "main.py", known=KNOWN, kept=kept, cpu=False, portable=False, own_database=True)
     assert line[9:] == ["--disable-auto-launch", "--database-url", "sqlite:////mine.db"]

@@ -185,6 +185,14 @@ async def test_one_that_runs(place: Place, root: Path) -> None:
     assert "pw" not in place.file.read_text() + str(made.shown())
 
 
+async def test_one_that_was_started_elsewhere(place: Place, root: Path, tmp_path: Path) -> None:
+    """As people do from their home folder: it can be joined only by a service that starts in the same one."""
+    place.runs = [Running("http://127.0.0.1:18999", "0.3.64", Process(7, None, (), root, (), tmp_path))]
+    await place.set_up()
+    service = place.service()
+    assert (service["cwd"], service["command"][1]) == (str(tmp_path), str(root / "main.py"))
+
+
 async def test_a_session_of_another_project(place: Place, root: Path) -> None:
     """It is that project's: here starts another one, on another port and with its own database."""
     python = root / "venv" / "bin" / "python"

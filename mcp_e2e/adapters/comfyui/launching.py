@@ -58,9 +58,16 @@ def carried(words: Sequence[str], cwd: Path, known: frozenset[str], *, ours: boo
 
 
 def command(
-    interpreter: Interpreter, *, known: frozenset[str], kept: Carried, cpu: bool, portable: bool, own_database: bool
+    interpreter: Interpreter,
+    script: str,
+    *,
+    known: frozenset[str],
+    kept: Carried,
+    cpu: bool,
+    portable: bool,
+    own_database: bool,
 ) -> list[str]:
-    """The words of ``[services.NAME] command``; flags that ``known`` lacks would end the start."""
+    """The words of ``[services.NAME] command``; ``script`` is its ``main.py``; flags that ``known`` lacks would end the start."""
     wanted: list[Flag] = [("--disable-auto-launch",)]
     wanted += [("--windows-standalone-build",)] if portable else []
     wanted += [("--cpu",)] if cpu else []
@@ -68,7 +75,7 @@ def command(
     wanted = [flag for flag in wanted if flag[0] in known]
     names = {flag[0] for flag in wanted}
     more = [word for flag in (*wanted, *(flag for flag in kept.flags if flag[0] not in names)) for word in flag]
-    return [str(interpreter.path), *interpreter.options, "main.py", *_OURS, *more]
+    return [str(interpreter.path), *interpreter.options, script, *_OURS, *more]
 
 
 def _split(words: Sequence[str]) -> Iterator[Flag]:

@@ -28,7 +28,7 @@ def near(project: Path) -> Iterator[Place]:
 
 def noted(machine: Machine) -> Iterator[Place]:
     """Installations that comfy-cli and the Desktop app (2) keep a list of."""
-    config = configparser.ConfigParser(interpolation=None)
+    config = configparser.RawConfigParser()
     try:
         config.read(_settings(machine, "comfy-cli", roaming=False) / "config.ini", "utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError):
