@@ -120,7 +120,7 @@ def _table(name: str, command: list[str], cwd: Path, port: int) -> str:
         f"cwd = {writing.text(str(cwd))}",
         f"port = {port}    # 0: a free one at each start",
         '# env = { HF_TOKEN = "${HF_TOKEN}" }     # values come from the environment or .env, never stand here',
-        '# reload_on = ["custom_nodes/**/*.py"]    # globs below cwd: restart it before a test when such code has changed',
+        '# reload_on = ["custom_nodes/**/*.py"]    # globs below cwd: restart it when such code has changed',
     ]
     return "\n".join(lines) + "\n"
 

@@ -67,7 +67,7 @@ def command(
     portable: bool,
     own_database: bool,
 ) -> list[str]:
-    """The words of ``[services.NAME] command``; ``script`` is its ``main.py``; flags that ``known`` lacks would end the start."""
+    """The words of ``[services.NAME] command``; flags that ``known`` lacks would end the start."""
     wanted: list[Flag] = [("--disable-auto-launch",)]
     wanted += [("--windows-standalone-build",)] if portable else []
     wanted += [("--cpu",)] if cpu else []
