@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from mcp_e2e.entrypoints.cli.app import COMMANDS
 from mcp_e2e.entrypoints.mcp_tools import TOOLS
 from mcp_e2e.model.calls import Limits
 from mcp_e2e.settings.schema import Settings
+from tests.installations import comfyui, interpreter, workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -58,6 +60,25 @@ def test_the_first_real_test_works_as_typed(first_test: str, tmp_path: Path) -> 
 
     assert failed == []
     assert "<testsuites" in (tmp_path / "results.xml").read_text()
+
+
+def test_init_writes_what_the_readme_shows(tmp_path: Path) -> None:
+    """The command as typed, beside a ComfyUI; the file has the keys that are shown, and those that are shown load."""
+    (part,) = re.findall(r"<!-- init:begin -->(.*?)<!-- init:end -->", README, re.DOTALL)
+    (script,), (shown,) = blocks("sh", part), blocks("toml", part)
+    root = comfyui(tmp_path / "ComfyUI")
+    interpreter(root / "venv" / "bin" / "python", gpu=True)
+    workflow(tmp_path / "project" / "workflows" / "portrait_api.json")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COMFYUI_PATH": str(root)}
+
+    line = [sys.executable, "-m", "mcp_e2e", *shlex.split(script, comments=True)[1:]]
+    subprocess.run(line, cwd=tmp_path / "project", env=environ, capture_output=True, timeout=60, check=True)
+
+    made = tomllib.loads((tmp_path / "project" / "mcp-e2e.toml").read_text("utf-8"))
+    promised = tomllib.loads(shown)
+    assert Settings.model_validate(promised).tests[0].timeout_s == 300
+    assert promised["tests"] == made["tests"]
+    assert promised["services"]["comfyui"].keys() == made["services"]["comfyui"].keys()
 
 
 def test_the_editors_snippets_start_the_server() -> None:

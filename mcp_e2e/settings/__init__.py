@@ -2,7 +2,7 @@
 
 from mcp_e2e.settings.discover import FILE_NAME, Where, discover
 from mcp_e2e.settings.expand import UnsetVariable, expand, masked, unset_names
-from mcp_e2e.settings.load import load
+from mcp_e2e.settings.load import check, load
 from mcp_e2e.settings.loaded import Loaded, shown
 from mcp_e2e.settings.schema import (
     BreakerConfig,
@@ -35,6 +35,7 @@ __all__ = [
     "TestConfig",
     "UnsetVariable",
     "Where",
+    "check",
     "discover",
     "expand",
     "json_schema",

@@ -81,7 +81,11 @@ def read_text(file: Path) -> str:
 
 def read_document(file: Path) -> Document:
     """Parse ``file``. Raises ConfigError with the line of the first mistake in the TOML."""
-    text = read_text(file)
+    return parse_document(file, read_text(file))
+
+
+def parse_document(file: Path, text: str) -> Document:
+    """Parse ``text`` as the content of ``file``, which is not looked at. Raises ConfigError as ``read_document``."""
     try:
         return Document(file, tomllib.loads(text), key_lines(text))
     except RecursionError as error:

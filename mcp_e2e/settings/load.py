@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mcp_e2e.settings.discover import Where, looking
-from mcp_e2e.settings.document import Document, escape_faults, read_document, read_text
+from mcp_e2e.settings.document import Document, escape_faults, parse_document, read_document, read_text
 from mcp_e2e.settings.dotenv import Dotenv, parse_dotenv
 from mcp_e2e.settings.expand import malformed
 from mcp_e2e.settings.explain import explain
@@ -30,8 +30,18 @@ def load(where: Where, environ: Mapping[str, str]) -> Loaded:
     present = where.file.exists()
     if where.named and not present:
         raise no_file(where.file)
-    dotenv = parse_dotenv(read_text(where.dotenv)) if where.dotenv.is_file() else Dotenv({}, {})
     document = read_document(where.file) if present else Document(where.file)
+    return _loaded(where, document, environ, present=present)
+
+
+@looking()
+def check(where: Where, text: str, environ: Mapping[str, str]) -> Loaded:
+    """The configuration as it will be once ``text`` stands in the file, which is not looked at. Raises ConfigError."""
+    return _loaded(where, parse_document(where.file, text), environ, present=True)
+
+
+def _loaded(where: Where, document: Document, environ: Mapping[str, str], *, present: bool) -> Loaded:
+    dotenv = parse_dotenv(read_text(where.dotenv)) if where.dotenv.is_file() else Dotenv({}, {})
     document = _overridden(document, {**dotenv.values, **environ})
     settings = _validated(document, where.project)
     return Loaded(

@@ -3,13 +3,14 @@
 import click
 
 from mcp_e2e import __version__
-from mcp_e2e.entrypoints.cli import breaker, config, execs, guard, logs, running, runs, serving, sessions
+from mcp_e2e.entrypoints.cli import breaker, config, execs, guard, init, logs, running, runs, serving, sessions
 from mcp_e2e.entrypoints.cli.options import Group
 
 PROGRAM = "mcp-e2e"
 COMMANDS: tuple[click.Command, ...] = (
     serving.serve,
     serving.demo,
+    init.init,
     sessions.start,
     sessions.stop,
     sessions.status,
