@@ -187,8 +187,20 @@ def wire(request: pytest.FixtureRequest, servers: Servers) -> Backend:
 
 
 @pytest.fixture
-def simulated(tmp_path: Path) -> Iterator[Backend]:
+def spawn(tmp_path: Path) -> Iterator[Callable[..., Backend]]:
+    """Start simulated servers with these flags, one after another on the same folder, ended with the test."""
+    running: list[Backend] = []
+
+    def started(*flags: str) -> Backend:
+        running.append(start(shlex.join([*shlex.split(SIMULATED), *flags]), tmp_path))
+        return running[-1]
+
+    yield started
+    for backend in running:
+        end(backend.process)
+
+
+@pytest.fixture
+def simulated(spawn: Callable[..., Backend]) -> Backend:
     """A simulated server of one test's own, to be killed or filled at will."""
-    backend = start(SIMULATED, tmp_path)
-    yield backend
-    end(backend.process)
+    return spawn()
