@@ -188,7 +188,7 @@ async def test_a_workflow_in_ui_format_and_no_prompt_at_all(server: Wire) -> Non
 async def test_a_bad_branch_beside_a_good_one_is_dropped_with_200(server: Wire) -> None:
     """The answer lists its errors, the good branch runs, and the history says success."""
     bad = {"3": node("EmptyImage", height=64, batch_size=1, color=0), "4": node("SaveImage", images=["3", 0])}
-    work = freshen(graph({**picture("half").nodes, **bad}), new_id()).nodes
+    work = freshen(graph({**bad, **picture("half").nodes}), new_id()).nodes
     reply = await server.http.post("/prompt", json={"prompt": work, "client_id": "x"})
     answer = reply.json()
     assert (reply.status_code, set(answer)) == (200, {"prompt_id", "number", "node_errors"})
