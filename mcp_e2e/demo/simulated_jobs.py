@@ -33,14 +33,14 @@ def _all(engine: Engine) -> list[dict[str, Any]]:
     queue, history = engine.queue(), dict(engine.history)
     waiting = [_job(item, "pending") for item in queue["queue_pending"]]
     running = [_job(item, "in_progress") for item in queue["queue_running"]]
-    return [*waiting, *running, *(_ended(entry, engine) for entry in history.values())]
+    return [*waiting, *running, *(_ended(entry) for entry in history.values())]
 
 
-def _ended(entry: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
+def _ended(entry: Mapping[str, Any]) -> dict[str, Any]:
     messages = entry["status"]["messages"]
     event, last = messages[-1]
     state = "completed" if entry["status"]["completed"] else "failed"
-    if event == "execution_interrupted" and engine.version.cancelled:
+    if event == "execution_interrupted":
         state = "cancelled"
     times = {"execution_start_time": messages[0][1]["timestamp"], "execution_end_time": last["timestamp"]}
     told = {"execution_error": last} if event == "execution_error" else {}

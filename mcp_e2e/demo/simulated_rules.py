@@ -95,11 +95,21 @@ def _by_branch(graph: Graph, outputs: list[str], studio: Studio, version: Versio
 
 
 def _of_branch(graph: Graph, output: str, studio: Studio) -> dict[str, list[dict[str, Any]]]:
+    """The complaints of each node. What feeds a node through an input that is wrong itself is not looked at."""
     try:
-        branch = upstream(graph, output)
+        upstream(graph, output)
     except Cycle as cycle:
         return {cycle.node: [_complaint("dependency_cycle", "The nodes form a cycle", cycle.node, {})]}
-    return {node: found for node in branch if (found := _complaints(graph, node, studio))}
+    found: dict[str, list[dict[str, Any]]] = {}
+    waiting = [output]
+    while waiting:
+        node = waiting.pop()
+        found[node] = _complaints(graph, node, studio)
+        wrong = {complaint["extra_info"].get("input_name") for complaint in found[node]}
+        given = graph[node].get("inputs", {})
+        right = [value[0] for name, value in given.items() if is_link(value) and name not in wrong]
+        waiting += [feeder for feeder in right if feeder in graph and feeder not in found]
+    return {node: complaints for node, complaints in found.items() if complaints}
 
 
 def _without_cycles(errors: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ class Version:
     cached_shows_to_all: bool  # a cached repeat has outputs in the history though it has no client_id
     create_time: bool  # in extra_data
     jobs: bool  # /api/jobs
-    cancelled: bool  # is what /api/jobs calls an interrupted prompt; otherwise failed
 
 
 VERSIONS: Mapping[str, Version] = {
@@ -25,7 +24,6 @@ VERSIONS: Mapping[str, Version] = {
         cached_shows_to_all=True,
         create_time=False,
         jobs=False,
-        cancelled=False,
     ),
     "0.9": Version(
         uuid_only=False,
@@ -34,7 +32,6 @@ VERSIONS: Mapping[str, Version] = {
         cached_shows_to_all=False,
         create_time=True,
         jobs=True,
-        cancelled=False,
     ),
     "0.33": Version(
         uuid_only=True,
@@ -43,7 +40,6 @@ VERSIONS: Mapping[str, Version] = {
         cached_shows_to_all=True,
         create_time=True,
         jobs=True,
-        cancelled=True,
     ),
 }
 NEWEST = "0.33"

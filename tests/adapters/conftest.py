@@ -1,7 +1,7 @@
 """Servers for the adapter tests: the simulated ComfyUI always, the real one when MCP_E2E_COMFYUI_CMD names it.
 
-That command must listen on {port} and save below {outputs}; the rest of its folders are its own business. Run the real
-ones with ``-n 0``: every worker would start its own.
+That command must listen on {port} and save below {outputs}, a new folder that it is known by; its other folders are its
+own business. Run the real ones with ``-n 0``: every worker would start its own.
 """
 
 import os
@@ -41,12 +41,12 @@ class Backend:
         return {path.name for path in self.outputs.rglob("*.png")}
 
     def slow(self, mark: int) -> Graph:
-        """Work for half a minute or more that listens to an interrupt; ``mark`` makes it distinct."""
+        """Work for half a minute or more that listens to an interrupt; ``mark`` makes it distinct. Node 0 is quick."""
         if self.kind == "simulated":
             shape = {"seed": mark, "steps": 600, "seconds": 60, "width": 64, "height": 64}
-            return graph(
-                {"1": node("SimulatedSlow", **shape), "2": node("SaveImage", images=["1", 0], **prefix("slow"))}
-            )
+            nodes = {"0": node("CheckpointLoaderSimple", ckpt_name="simulated-tiny.safetensors")}
+            nodes["1"] = node("SimulatedSlow", model=["0", 0], **shape)
+            return graph({**nodes, "2": node("SaveImage", images=["1", 0], **prefix("slow"))})
         nodes = {"0": node("EmptyImage", width=1024, height=1024, batch_size=1, color=mark)}
         for n in range(1, 120):
             nodes[str(n)] = node("ImageBlur", image=[str(n - 1), 0], blur_radius=31, sigma=10.0)
@@ -110,15 +110,14 @@ def start(command: str, folder: Path) -> Backend:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        while not answers(url):
+        while (system := answered(url)) is None or not any(str(outputs) in word for word in system["argv"]):
             assert process.poll() is None, (folder / "server.log").read_text(errors="replace")[-2000:]
-            assert time.monotonic() - began < BOOT_LIMIT_S, "the server did not come up"
+            assert time.monotonic() - began < BOOT_LIMIT_S, f"not up, or another server: {system}"
             time.sleep(0.05)
     except BaseException:
         end(process)
         raise
     took = time.monotonic() - began
-    system = httpx.get(f"{url}/system_stats", trust_env=False, timeout=30).json()["system"]
     kind = "simulated" if "simulated" in system["comfyui_version"] else "real"
     return Backend(kind, url, port, outputs, process, took, family_of(system["comfyui_version"], system["argv"]))
 
@@ -131,11 +130,14 @@ def family_of(version: str, argv: list[str]) -> str:
     return "0.3" if minor <= 3 else "0.9" if minor < 20 else "0.33"
 
 
-def answers(url: str) -> bool:
+def answered(url: str) -> dict[str, Any] | None:
+    """What the server at ``url`` says of itself; someone else's may have taken the port during a long boot."""
     try:
-        return httpx.get(f"{url}/system_stats", trust_env=False, timeout=5).status_code == 200
+        reply = httpx.get(f"{url}/system_stats", trust_env=False, timeout=5)
+        system: dict[str, Any] | None = reply.json()["system"] if reply.status_code == 200 else None
     except httpx.TransportError:
-        return False
+        return None
+    return system
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -185,8 +187,20 @@ def wire(request: pytest.FixtureRequest, servers: Servers) -> Backend:
 
 
 @pytest.fixture
-def simulated(tmp_path: Path) -> Iterator[Backend]:
+def spawn(tmp_path: Path) -> Iterator[Callable[..., Backend]]:
+    """Start simulated servers with these flags, one after another on the same folder, ended with the test."""
+    running: list[Backend] = []
+
+    def started(*flags: str) -> Backend:
+        running.append(start(shlex.join([*shlex.split(SIMULATED), *flags]), tmp_path))
+        return running[-1]
+
+    yield started
+    for backend in running:
+        end(backend.process)
+
+
+@pytest.fixture
+def simulated(spawn: Callable[..., Backend]) -> Backend:
     """A simulated server of one test's own, to be killed or filled at will."""
-    backend = start(SIMULATED, tmp_path)
-    yield backend
-    end(backend.process)
+    return spawn()

@@ -15,6 +15,7 @@ from mcp_e2e.adapters.comfyui.workflow import Graph
 from .conftest import Backend
 
 LIMIT_S = 60.0
+ENDS = {"execution_success", "execution_error", "execution_interrupted"}
 
 
 class Ear:
@@ -49,6 +50,16 @@ class Ear:
                         return data
                 seen = len(self.heard)
                 assert not self.closed, f"closed before {event} {fields} came"
+                await self._news.wait()
+
+    async def next_of(self, prompt_id: str, number: int) -> list[str]:
+        """The types of that many messages of the prompt from now on, fewer when it ends."""
+        known = len(self.of(prompt_id))
+        with anyio.fail_after(LIMIT_S):
+            while True:
+                new = [kind for kind, _ in self.of(prompt_id)[known:]]
+                if len(new) >= number or ENDS.intersection(new):
+                    return new
                 await self._news.wait()
 
     async def all_said(self) -> list[tuple[str, Any]]:
