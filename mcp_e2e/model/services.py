@@ -51,6 +51,17 @@ class Health:
     argv: tuple[str, ...] | None = None  # what the answering server says it was started with
 
 
+@dataclass(frozen=True)
+class Boot:
+    """What the log of one generation has told of its start so far."""
+
+    stage: str | None = None  # as in Health; None: nothing of it was recognised
+    failed: tuple[str, ...] = ()  # parts that could not be loaded, "name: why"
+    port: int | None = None  # where it says that it listens
+    over: bool = False  # what comes now is no part of the start
+    rest: str = ""  # a line whose end is not written yet
+
+
 class SessionState(StrEnum):
     STARTING = "starting"
     READY = "ready"
@@ -72,7 +83,10 @@ class Session:
     job: str | None = None
     pid: int | None = None
     slow: bool = False
-    attached: bool = False
+    attached: bool = False  # not ours: by url, or adopted
+    adopted: bool = False
+    differs: tuple[str, ...] = ()  # adopted: flags in which it is not what the configuration would start
+    failed_nodes: tuple[str, ...] = ()  # "name: why"
     ends_with_client: bool = False  # Windows: the client's job object did not let it go
     config_changed: bool = False
     health: Health | None = None
@@ -83,4 +97,4 @@ class Session:
     outputs: Path | None = None
     log: Path | None = None
     log_offset: int = 0
-    cause: str | None = None  # failed, or restarted for it did not answer: why, in a sentence
+    cause: str | None = None  # failed, restarted, or somebody else's answer: why, in a sentence

@@ -187,7 +187,7 @@ class Boots:
         while session.state not in _SETTLED and anyio.current_time() - begun < wait_seconds:
             if progress is not None:
                 waited = anyio.current_time() - begun
-                await progress(waited, None, f"{name}: {session.stage}")
+                await progress(waited, None, self._place.masked(f"{name}: {session.stage}"))
             await anyio.sleep(POLL_S)
             session = await self._sights.look(name)
         return session
