@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from mcp_e2e.model.jobs import RestartPolicy
+from mcp_e2e.model.jobs import ProcessIdentity, RestartPolicy
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,16 @@ class Boot:
     port: int | None = None  # where it says that it listens
     over: bool = False  # what comes now is no part of the start
     rest: str = ""  # a line whose end is not written yet
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A process that somebody else started and that is provably a service of ours; it is never stopped by us."""
+
+    process: ProcessIdentity
+    said: str  # a hash of what its server says it was started with: that may hold secrets
+    started_at: float  # the process
+    differs: tuple[str, ...] = ()  # flags in which it is not what the configuration would start
 
 
 class SessionState(StrEnum):

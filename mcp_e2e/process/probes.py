@@ -26,6 +26,7 @@ class PortOwner:
     cwd: str = ""
     path: str = ""
     process: ProcessIdentity | None = None
+    created_at: float = 0.0
 
 
 def free_port() -> int:
@@ -63,14 +64,14 @@ def _listening(port: int | None) -> list[tuple[int | None, int]]:
 def _owner(pid: int, port: int) -> PortOwner | None:
     try:
         process = psutil.Process(pid)
-        name, cmdline = process.name(), tuple(process.cmdline())
+        name, cmdline, created_at = process.name(), tuple(process.cmdline()), process.create_time()
     except psutil.Error:
         return None
     cwd = path = ""
     with contextlib.suppress(psutil.Error, OSError):
         cwd = process.cwd()
         path = process.environ().get("PATH", "")
-    return PortOwner(pid, name, cmdline, port, cwd, path, identity(pid))
+    return PortOwner(pid, name, cmdline, port, cwd, path, identity(pid), created_at)
 
 
 def command_lines(root: ProcessIdentity) -> list[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """How a service is now: the keeper's facts and one look at its address, put together."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -16,6 +17,7 @@ from mcp_e2e.process import identity, jobs, sandbox
 from mcp_e2e.settings import ServiceConfig, UnsetVariable, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
+from mcp_e2e.usecases.adopting import look_at_adopted
 from mcp_e2e.usecases.bootlogs import BootLogs, why_ended
 from mcp_e2e.usecases.origins import Origins
 from mcp_e2e.usecases.workplace import Workplace
@@ -61,6 +63,9 @@ class Sights:
         if config.url is not None:
             return await self._attached(name, config, config.url)
         row = await self._place.run(lambda con: sessions.get(con, name))
+        if row is not None and row.adopted is not None and row.stopped_at is None:
+            session = await look_at_adopted(row, row.adopted, config.kind)
+            return replace(session, config_changed=session.pid is not None and self._changed(name, config, row))
         job = self.job(row)
         if row is None or job is None:
             return Session(name, config.kind, SessionState.STOPPED, "not running", row.first_generation if row else 0)
