@@ -24,7 +24,9 @@ _STAGES = (
     (re.compile(r"^(Starting server|To see the GUI go to)"), "listening"),
 )
 _ORDER = [stage for _, stage in _STAGES]
-_CANNOT = re.compile(r"^Cannot import (.+?) module for custom nodes: ?(.*)")
+_CANNOT = re.compile(
+    r"^(?:Cannot import (.+?) module for custom nodes:|Failed to execute startup-script: (.+)[\\/][^\\/]+ /) ?(.*)"
+)
 _FAILED = re.compile(r"(?:IMPORT|PRESTARTUP) FAILED\)?: (.+)")
 _GUI = re.compile(r"^To see the GUI go to: \w+://.*:(\d+)")
 
@@ -41,7 +43,7 @@ def read_boot(boot: Boot, text: str) -> Boot:
 def _with_line(boot: Boot, line: str) -> Boot:
     boot = replace(boot, stage=_stage(boot.stage, line))
     if cannot := _CANNOT.search(line):
-        return _with_failure(boot, cannot[1], cannot[2])
+        return _with_failure(boot, cannot[1] or cannot[2], cannot[3])
     if failed := _FAILED.search(line):
         return _with_failure(boot, failed[1], "")
     if gui := _GUI.search(line):
@@ -75,7 +77,14 @@ def why_ended(tail: str) -> str | None:
     for pattern, told in _ENDS:
         if found := re.search(pattern, end):
             return told.format(*(group or "" for group in found.groups()), port="{port}")
-    return f"its log ends with {raised[-1][:300]}" if (raised := _RAISED.findall(end)) else None
+    raised = _RAISED.findall(end.rpartition("module for custom nodes:")[2])  # a failed node ends no start
+    return _exception(raised[-1]) if raised else None
+
+
+def _exception(line: str) -> str:
+    if missing := re.match(r"ModuleNotFoundError: No module named '([^']+)'", line):
+        return f"the Python module {missing[1]} is missing; install ComfyUI's requirements.txt with its interpreter"
+    return f"its log ends with {line[:300]}"
 
 
 def _unknown_flags(words: Sequence[str], known: frozenset[str]) -> str:
@@ -92,8 +101,8 @@ _ENDS = (
     (r"error: argument (--[\w-]+).*?: (.+?)\.?(?:\n|$)", "{0}: {1}; correct it in the service's command"),
     (r"can't open file '?(.+?)'?: \[Errno", "there is no {0}; correct the service's command or cwd"),
     (
-        r"(?:Port |\[Errno (?:98|48|10048)\].*?', )(\d+)",
-        "port {0} was taken by another program when it came to listen; end that one, or set another port",
+        r"Port (\d+) is already in use|\[Errno (?:98|48|10048)\].*?', (\d+)",
+        "port {0}{1} was taken by another program when it came to listen; end that one, or set another port",
     ),
     (
         r"\[Errno (?:99|49|10049)\].*?\('([^']*)'",
@@ -115,17 +124,10 @@ _ENDS = (
     (r"OperationalError.*database is locked", f"its database is in use by another program; {_DATABASE}"),
     (
         r"comfyui-frontend-package is not installed",
-        (
-            "its web interface is missing; install ComfyUI's requirements.txt with its interpreter,"
-            " or add --front-end-root with any folder"
-        ),
+        "its web interface is missing; install ComfyUI's requirements.txt, or add --front-end-root with any folder",
     ),
     (
         r"not compiled with CUDA enabled|Found no NVIDIA driver|No (?:CUDA|HIP) GPUs are available",
         "its torch finds no GPU; add --cpu, or install the torch that fits this machine",
-    ),
-    (
-        r"ModuleNotFoundError: No module named '([^'\n]+)'\s*\Z",
-        "the Python module {0} is missing; install ComfyUI's requirements.txt with the interpreter of the command",
     ),
 )
