@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from mcp_e2e.model.services import Health
+from mcp_e2e.model.services import Boot, Health
 from mcp_e2e.model.work import Ready
 
 Progress = Callable[[float, float | None, str], Awaitable[None]]
@@ -11,7 +11,7 @@ Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 
 class ServiceAdapter(Protocol):
-    """A kind of service: how to see whether it answers."""
+    """A kind of service: how to see whether it answers, and what its log tells of a start."""
 
     @property
     def kind(self) -> str: ...
@@ -21,4 +21,12 @@ class ServiceAdapter(Protocol):
 
         Raises ``Unsupported`` for a way of being ready that this kind cannot check.
         """
+        ...
+
+    def read_boot(self, so_far: Boot, text: str) -> Boot:
+        """``so_far`` with what the next part of the log tells; ``text`` has no ANSI codes and may end within a line."""
+        ...
+
+    def why_ended(self, tail: str) -> str | None:
+        """Why a start failed and what to change, from the ``tail`` of its log; None: it does not tell."""
         ...

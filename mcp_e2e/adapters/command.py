@@ -1,5 +1,6 @@
 """Services of kind ``command``: any program that listens on a port."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import anyio
@@ -7,7 +8,7 @@ import httpx
 
 from mcp_e2e.adapters.tls import trusted
 from mcp_e2e.errors import Unsupported
-from mcp_e2e.model.services import Health
+from mcp_e2e.model.services import Boot, Health
 from mcp_e2e.model.work import Ready
 
 LOOK_TIMEOUT_S = 5.0
@@ -26,6 +27,12 @@ class CommandAdapter:
                     remedy='Use ready = { http = "/path" } or ready = { tcp = true }.',
                 )
         return await (_look_http(url, ready.http) if ready.http else _look_tcp(url))
+
+    def read_boot(self, so_far: Boot, text: str) -> Boot:  # noqa: ARG002  any program: its log is its own
+        return replace(so_far, over=True)
+
+    def why_ended(self, tail: str) -> str | None:  # noqa: ARG002
+        return None
 
 
 async def _look_http(url: str, path: str) -> Health:

@@ -15,6 +15,8 @@ from mcp_e2e.model.services import ServiceSpec
 from mcp_e2e.model.work import Ready
 from mcp_e2e.settings import ReadyConfig, ServiceConfig
 
+_HOPELESS = (2, 255)  # a ComfyUI's wrong flag, and its missing web interface: the next start would end the same
+
 
 def service_spec(
     name: str, config: ServiceConfig, *, cwd: Path, port: int, outputs: Path, env: Mapping[str, str]
@@ -35,7 +37,12 @@ def service_spec(
         hash=_hash(config, cwd, env),
         stop_grace_s=config.stop_grace_s,
         slow_after_s=config.slow_after_s,
-        restart=RestartPolicy(mode=config.restart, max_restarts=config.max_restarts, window_s=config.restart_window_s),
+        restart=RestartPolicy(
+            mode=config.restart,
+            max_restarts=config.max_restarts,
+            window_s=config.restart_window_s,
+            fatal_codes=(*RestartPolicy.fatal_codes, *(_HOPELESS if config.kind == "comfyui" else ())),
+        ),
     )
 
 

@@ -33,12 +33,12 @@ class Nothing(Arguments):
 
 
 class StartSession(Arguments):
-    service: Text | None = Field(None, description="Name in mcp-e2e.toml; default: the first one.")
+    service: Text | None = Field(None, description="Its name; default: the first one.")
     wait_seconds: Wait | None = None
 
 
 class StopSession(Arguments):
-    service: Text | None = Field(None, description="Name in mcp-e2e.toml; default: the first one.")
+    service: Text | None = Field(None, description="Its name; default: the first one.")
 
 
 class PlanRun(Arguments):
@@ -60,7 +60,7 @@ class PlanRun(Arguments):
 
 
 class RunTest(Arguments):
-    test: Text | None = Field(None, description="Test id; default: the slot that is due.")
+    test: Text | None = Field(None, description="Test id; default: the one due.")
     params: dict[str, str | int | float | bool] | None = Field(
         None, description="Values that select the work, e.g. seed or 3.inputs.seed."
     )
@@ -72,7 +72,7 @@ class RunTest(Arguments):
 class Checkpoint(Arguments):
     result: Text = Field(description="success, failure or skipped (a verdict word works too).")
     note: Text | None = Field(None, description="What you learned; kept with the run.")
-    test: Text | None = Field(None, description="Test id; default: the slot that is due.")
+    test: Text | None = Field(None, description="Test id; default: the one due.")
 
 
 class Report(Arguments):
@@ -107,7 +107,7 @@ class Job(Arguments):
     action: Literal["list", "wait", "output", "cancel"] = "list"
     id: Text | None = Field(None, description="A job, attempt or service; needed unless action is list.")
     offset: Annotated[int, Field(ge=0), WHOLE] | None = Field(None, description="output: start at this byte.")
-    grep: Text | None = Field(None, description="output: only lines matching this regular expression.")
+    grep: Text | None = Field(None, description="output: only lines matching this regex.")
     wait_seconds: Wait | None = None
 
     @model_validator(mode="after")

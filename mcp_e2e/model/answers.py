@@ -61,6 +61,8 @@ class SessionAnswer(Answer):
     elapsed_s: float | None = None
     eta_s: float | None = None
     adopted: bool = False
+    differs: list[str] | None = None
+    failed_nodes: list[str] | None = None
     config_changed: bool | None = None
     cause: str | None = None
     carried_over: str | None = None

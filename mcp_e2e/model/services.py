@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from mcp_e2e.model.jobs import RestartPolicy
+from mcp_e2e.model.jobs import ProcessIdentity, RestartPolicy
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,27 @@ class Health:
     argv: tuple[str, ...] | None = None  # what the answering server says it was started with
 
 
+@dataclass(frozen=True)
+class Boot:
+    """What the log of one generation has told of its start so far."""
+
+    stage: str | None = None  # as in Health; None: nothing of it was recognised
+    failed: tuple[str, ...] = ()  # parts that could not be loaded, "name: why"
+    port: int | None = None  # where it says that it listens
+    over: bool = False  # what comes now is no part of the start
+    rest: str = ""  # a line whose end is not written yet
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A process that somebody else started and that is provably a service of ours; it is never stopped by us."""
+
+    process: ProcessIdentity
+    said: str  # a hash of what its server says it was started with: that may hold secrets
+    started_at: float  # the process
+    differs: tuple[str, ...] = ()  # flags in which it is not what the configuration would start
+
+
 class SessionState(StrEnum):
     STARTING = "starting"
     READY = "ready"
@@ -72,7 +93,10 @@ class Session:
     job: str | None = None
     pid: int | None = None
     slow: bool = False
-    attached: bool = False
+    attached: bool = False  # not ours: by url, or adopted
+    adopted: bool = False
+    differs: tuple[str, ...] = ()  # adopted: flags in which it is not what the configuration would start
+    failed_nodes: tuple[str, ...] = ()  # "name: why"
     ends_with_client: bool = False  # Windows: the client's job object did not let it go
     config_changed: bool = False
     health: Health | None = None
@@ -83,4 +107,4 @@ class Session:
     outputs: Path | None = None
     log: Path | None = None
     log_offset: int = 0
-    cause: str | None = None  # failed, or restarted for it did not answer: why, in a sentence
+    cause: str | None = None  # failed, restarted, or somebody else's answer: why, in a sentence

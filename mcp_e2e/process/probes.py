@@ -10,16 +10,23 @@ from typing import Any
 import psutil
 
 from mcp_e2e.model.jobs import ProcessIdentity
-from mcp_e2e.process.identity import descendants, is_alive
+from mcp_e2e.process.identity import descendants, identity, is_alive
 
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 @dataclass(frozen=True)
 class PortOwner:
+    """A process that listens; ``cwd`` and ``path``, its $PATH, are empty where this user may not see them."""
+
     pid: int
     name: str
     cmdline: tuple[str, ...]
+    port: int = 0
+    cwd: str = ""
+    path: str = ""
+    process: ProcessIdentity | None = None
+    created_at: float = 0.0
 
 
 def free_port() -> int:
@@ -36,16 +43,51 @@ def port_is_free(port: int) -> bool:
 
 def port_owner(port: int) -> PortOwner | None:
     """Who listens there; None for nobody and for another user's process. Some 40 ms."""
+    return next(iter(listeners(port)), None)
+
+
+def listeners(port: int | None = None) -> list[PortOwner]:
+    """All that listen on ``port``, or on any; not those of other users. Some 40 ms."""
+    return [owner for pid, at in _listening(port) if pid and (owner := _owner(pid, at))]
+
+
+def _listening(port: int | None) -> list[tuple[int | None, int]]:
+    """Process and port of each; the process is None where it is another user's."""
     try:
-        pids = [found.pid for found in psutil.net_connections("tcp") if _listens(found, port)]
+        found: list[Any] = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
+        return []
+    listen = (each for each in found if each.laddr and _listens(each, port or each.laddr.port))
+    return list(dict.fromkeys((each.pid, each.laddr.port) for each in listen))
+
+
+def _owner(pid: int, port: int) -> PortOwner | None:
+    try:
+        process = psutil.Process(pid)
+        name, cmdline, created_at = process.name(), tuple(process.cmdline()), process.create_time()
+    except psutil.Error:
         return None
-    for pid in pids:
-        if pid:
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                return PortOwner(pid, process.name(), tuple(process.cmdline()))
-    return None
+    cwd = path = ""
+    with contextlib.suppress(psutil.Error, OSError):
+        cwd = process.cwd()
+        path = process.environ().get("PATH", "")
+    return PortOwner(pid, name, cmdline, port, cwd, path, identity(pid), created_at)
+
+
+def command_lines(root: ProcessIdentity) -> list[tuple[str, ...]]:
+    """Of every process of this tree that may be asked."""
+    found = []
+    for process in (root, *descendants(root)):
+        with contextlib.suppress(psutil.Error):
+            found.append(tuple(psutil.Process(process.pid).cmdline()))
+    return found
+
+
+def strangers_on(root: ProcessIdentity, port: int) -> list[PortOwner]:
+    """Who else listens there than a process of this tree; pid 0 stands for another user's. Some 40 ms."""
+    ours = {process.pid for process in (root, *descendants(root))}
+    others = [pid or 0 for pid, _ in _listening(port) if pid not in ours]
+    return [_owner(pid, port) or PortOwner(pid, "a program that cannot be seen", (), port) for pid in others]
 
 
 def owns_port(root: ProcessIdentity, port: int) -> bool:

@@ -3,9 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mcp_e2e.model.jobs import ProcessIdentity
+from mcp_e2e.model.services import Adopted
 from mcp_e2e.store import events
 
 
@@ -23,11 +25,22 @@ class SessionRow:
     started_at: float
     started_by: str
     stopped_at: float | None = None
+    adopted: Adopted | None = None  # in place of a job
 
 
 def get(con: sqlite3.Connection, service: str) -> SessionRow | None:
     row = con.execute("SELECT * FROM sessions WHERE service = ?", (service,)).fetchone()
-    return SessionRow(**{**dict(row), "outputs": Path(row["outputs"])}) if row else None
+    if row is None:
+        return None
+    return SessionRow(**{**dict(row), "outputs": Path(row["outputs"]), "adopted": _adopted(row["adopted"])})
+
+
+def _adopted(stored: str | None) -> Adopted | None:
+    if stored is None:
+        return None
+    facts = json.loads(stored)
+    process = ProcessIdentity(**facts["process"])
+    return Adopted(process, facts["said"], facts["started_at"], tuple(facts["differs"]))
 
 
 def unstopped(con: sqlite3.Connection) -> list[str]:
@@ -37,10 +50,10 @@ def unstopped(con: sqlite3.Connection) -> list[str]:
 
 
 def put(con: sqlite3.Connection, session: SessionRow) -> None:
-    """Store a session that is about to start, in place of an earlier one of the same service."""
+    """Store a session that is about to start, or was adopted, in place of an earlier one of the same service."""
     con.execute(
         "INSERT OR REPLACE INTO sessions (service, job, spec_hash, port, url, outputs, first_generation, started_at,"
-        " started_by, stopped_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        " started_by, stopped_at, adopted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
         (
             session.service,
             session.job,
@@ -51,9 +64,11 @@ def put(con: sqlite3.Connection, session: SessionRow) -> None:
             session.first_generation,
             session.started_at,
             session.started_by,
+            json.dumps(asdict(session.adopted)) if session.adopted else None,
         ),
     )
-    events.record(con, "session.starting", session.started_at, service=session.service, job=session.job)
+    kind = "session.adopted" if session.adopted else "session.starting"
+    events.record(con, kind, session.started_at, service=session.service, job=session.job)
 
 
 def stopped(con: sqlite3.Connection, service: str, at: float, last_generation: int) -> None:

@@ -10,15 +10,16 @@ import anyio.to_thread
 
 from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_spec
 from mcp_e2e.contracts import Progress
-from mcp_e2e.errors import PortTaken, ServiceUnavailable, SetupError
+from mcp_e2e.errors import ServiceUnavailable, SetupError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity, Readiness
 from mcp_e2e.model.services import ServiceSpec, Session, SessionState
-from mcp_e2e.process import jobs, locks, probes
+from mcp_e2e.process import identity, jobs, locks, probes
 from mcp_e2e.process.environment import service_environment
 from mcp_e2e.process.records import may_have_leftovers
 from mcp_e2e.settings import ServiceConfig, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
+from mcp_e2e.usecases.adopting import Adopting
 from mcp_e2e.usecases.rebuilding import restore_session
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.workplace import Workplace
@@ -33,6 +34,7 @@ class Boots:
     def __init__(self, place: Workplace, sights: Sights) -> None:
         self._place = place
         self._sights = sights
+        self._adopting = Adopting(place)
         self._left_alone: dict[str, ProcessIdentity | None] = {}  # job: the dead keeper that we could not follow
 
     @asynccontextmanager
@@ -48,8 +50,10 @@ class Boots:
     async def ensure(self, by: str, name: str, wanted: Callable[[], Awaitable[bool]] | None = None) -> None:
         """Start the service for ``by`` unless its session lives, or nobody wants it any more when its turn has come.
 
+        What has its port already is adopted where it is provably this service.
+
         Raises:
-            PortTaken: a stranger listens on its port.
+            PortTaken: a stranger, not provably this service, listens on its port.
             LaunchError, SetupError: it could not be started.
         """
         _, config = self._sights.config(name)
@@ -58,13 +62,18 @@ class Boots:
         async with self.alone(by, name):
             row = await self._place.run(lambda con: sessions.get(con, name))
             job = self._sights.job(row)
-            if (job is not None and job.live) or (wanted is not None and not await wanted()):
+            if (job is not None and job.live) or _adopted_lives(row) or (wanted is not None and not await wanted()):
                 return
             if running := await anyio.to_thread.run_sync(self._unknown, name):
                 await self._place.run(partial(restore_session, job=running))
                 return
             if job is not None and may_have_leftovers(job):  # its keeper and itself were killed, not its children
                 await jobs.stop(self._place.layout.jobs, job.id)
+            if config.port and not probes.port_is_free(config.port):
+                spec, env = self._spec(name, config, config.port)
+                path = service_environment(self._place.environ, env, "").get("PATH")
+                await self._adopting.adopt(by, spec, path, _next_generation(row, job))
+                return
             await self._launch(by, name, config, row, job)
 
     def _unknown(self, name: str) -> Job | None:
@@ -89,7 +98,7 @@ class Boots:
     async def newer_code(self, session: Session) -> list[str]:
         """Files of ``reload_on`` that are newer than the process which has loaded them, the newest first."""
         _, config = self._sights.config(session.service)
-        if config.attached or not config.reload_on or session.started_at is None:
+        if session.attached or not config.reload_on or session.started_at is None:
             return []
         folder, begun = self._place.settings().folder(config.cwd), session.started_at
         return await anyio.to_thread.run_sync(_newer, folder, config.reload_on, begun, self._place.now())
@@ -108,13 +117,10 @@ class Boots:
     async def _launch(
         self, by: str, name: str, config: ServiceConfig, row: SessionRow | None, last: Job | None
     ) -> None:
-        loaded = self._place.settings()
-        env = expand(config.env, loaded.environment(self._place.environ))
-        cwd = loaded.folder(config.cwd)
         job_id = jobs.new_job_id()
+        spec, env = self._spec(name, config, await self._port(name, config))
+        cwd, outputs = spec.cwd, spec.outputs
         full = service_environment(self._place.environ, env, job_id)
-        outputs = self._place.layout.outputs / name
-        spec = service_spec(name, config, cwd=cwd, port=await self._port(name, config), outputs=outputs, env=env)
         if problem := missing_program(spec.argv, cwd, full.get("PATH")):
             raise SetupError(f"service {name}: {problem}", remedy=f"Correct services.{name}.command.")
         looks = {"ready": seen_by_keeper(config, spec.port), "liveness": liveness_seen_by_keeper(config, spec.port)}
@@ -122,12 +128,19 @@ class Boots:
             if look and look.exec and (problem := missing_program(look.exec, cwd, full.get("PATH"))):
                 raise SetupError(f"service {name}: {key}.exec: {problem}", remedy=f"Correct services.{name}.{key}.")
         outputs.mkdir(parents=True, exist_ok=True)
-        first = (max(last.generation if last else 0, row.first_generation if row else 0)) + 1
+        first = _next_generation(row, last)
         now, title = self._place.now(), self._place.masked(" ".join(spec.argv))[:200]
         new = SessionRow(name, job_id, spec.hash, spec.port, spec.url, outputs, first, now, by)
         await self._place.run(lambda con: sessions.put(con, new))
         await self._place.run(lambda con: sessions.add_job(con, job_id, f"service {name}", title, by, now))
         await jobs.launch(self._place.layout.jobs, self._job(by, spec, config, job_id, full, first, looks))
+
+    def _spec(self, name: str, config: ServiceConfig, port: int) -> tuple[ServiceSpec, dict[str, str]]:
+        """What the configuration would start on ``port``, and the expanded values of its ``env``."""
+        loaded, outputs = self._place.settings(), self._place.layout.outputs / name
+        env = expand(config.env, loaded.environment(self._place.environ))
+        cwd = loaded.folder(config.cwd)
+        return service_spec(name, config, cwd=cwd, port=port, outputs=outputs, env=env), env
 
     def _job(
         self,
@@ -172,13 +185,7 @@ class Boots:
         if probes.port_is_free(config.port):
             return config.port
         owner = await anyio.to_thread.run_sync(probes.port_owner, config.port)
-        who = f"by {owner.name} (pid {owner.pid})" if owner else "by another program"
-        raise PortTaken(
-            f"service {name}: port {config.port} is in use already {who}, which this project did not start",
-            remedy=f"Stop that program yourself, set port = 0, or, to test against it as it is, replace command by "
-            f'url = "http://127.0.0.1:{config.port}" in [services.{name}].',
-            port=config.port,
-        )
+        raise await self._adopting.taken(self._spec(name, config, config.port)[0], owner)
 
     async def wait_ready(self, name: str, wait_seconds: float, progress: Progress | None = None) -> Session:
         """Look until the session is ready, failed or stopped, at most ``wait_seconds``; never ends a slow boot."""
@@ -187,7 +194,7 @@ class Boots:
         while session.state not in _SETTLED and anyio.current_time() - begun < wait_seconds:
             if progress is not None:
                 waited = anyio.current_time() - begun
-                await progress(waited, None, f"{name}: {session.stage}")
+                await progress(waited, None, self._place.masked(f"{name}: {session.stage}"))
             await anyio.sleep(POLL_S)
             session = await self._sights.look(name)
         return session
@@ -196,6 +203,14 @@ class Boots:
         """Seconds the latest boots took, the median; None before the first."""
         took = sorted(await self._place.run(lambda con: sessions.boots(con, name)))
         return took[len(took) // 2] if took else None
+
+
+def _adopted_lives(row: SessionRow | None) -> bool:
+    return bool(row and row.adopted and row.stopped_at is None and identity.is_alive(row.adopted.process))
+
+
+def _next_generation(row: SessionRow | None, last: Job | None) -> int:
+    return max(last.generation if last else 0, row.first_generation if row else 0) + 1
 
 
 def _newer(folder: Path, patterns: list[str], begun: float, now: float) -> list[str]:

@@ -66,6 +66,8 @@ class Rail:
         """Processes that are not the command's to signal: this server, and the services with their keepers."""
         found = {os.getpid(): "this server"}
         for row in running:
+            if row.adopted is not None:
+                found[row.adopted.process.pid] = f"service {row.service}, which somebody else started"
             with suppress(NotFound, StoreError):
                 job = jobs.look(self._place.layout.jobs, row.job or "")
                 found |= {job.process.pid: f"service {row.service}"} if job.process else {}

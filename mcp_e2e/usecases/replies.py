@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from mcp_e2e.usecases.workplace import Workplace
 
 TAIL_BYTES = 6144
 SHORT_TAIL = 2048
+LISTED = 12
 _TELLING = frozenset({SessionState.STARTING, SessionState.FAILED, SessionState.DEGRADED})
 
 
@@ -55,12 +56,20 @@ def _session_facts(session: Session, now: float) -> dict[str, Any]:
         "elapsed_s": round(now - session.started_at, 1)
         if session.state is SessionState.STARTING and session.started_at
         else None,
+        "adopted": session.adopted,
+        "differs": list(session.differs) or None,
+        "failed_nodes": _listed(session.failed_nodes) or None,
         "config_changed": session.config_changed or None,
         "cause": session.cause,
         "job": session.job,
         "log": str(session.log) if session.log else None,
         "log_tail": tail or None,
     }
+
+
+def _listed(names: Sequence[str]) -> list[str]:
+    more = [f"and {len(names) - LISTED} more, see log"] if len(names) > LISTED else []
+    return [*names[:LISTED], *more]
 
 
 def attempt_facts(attempt: Attempt, now: float) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Sessions:
         )
 
     async def stop(self, caller: Caller, *, service: str | None = None) -> SessionAnswer:
-        """End the whole tree of the service and see it gone; an attached one is let go.
+        """End the whole tree of the service and see it gone; an attached or adopted one is let go.
 
         Works by the session, so also for a service that has been taken out of the configuration meanwhile.
 
@@ -82,13 +82,14 @@ class Sessions:
             caller = self._place.identified(caller)
             row = await self._row(service)
             name = row.service if row is not None else self._sights.config(service)[0]
-            if row is not None and row.job is not None:
+            adopted = row is not None and row.adopted is not None and row.stopped_at is None
+            if row is not None and (row.job is not None or adopted):
                 await self._free(caller, name)
                 await self._end(caller, name)
             session = await self._sights.after_stop(name)
             passage.told = {"state": session.state.value}
-        if session.attached:
-            session = replace(session, stage="let go: it is not ours to stop")
+        if session.attached or adopted:
+            session = replace(session, adopted=adopted, stage="let go: it is not ours to stop")
         return await self._answer(session)
 
     async def _row(self, service: str | None) -> SessionRow | None:

@@ -1,29 +1,33 @@
 """How a service is now: the keeper's facts and one look at its address, put together."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
 
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.adapters.spec import ready_rule, service_spec
+from mcp_e2e.decisions import telling
 from mcp_e2e.decisions.lifecycle import state_of
-from mcp_e2e.decisions.verdict import how_lost
 from mcp_e2e.errors import ConfigError, NotFound, ServiceUnavailable, StoreError, UsageError
 from mcp_e2e.model.jobs import Job, JobState
-from mcp_e2e.model.services import Health, Session, SessionState
-from mcp_e2e.process import identity, jobs, probes, sandbox
+from mcp_e2e.model.services import Boot, Health, Session, SessionState
+from mcp_e2e.process import identity, jobs, sandbox
 from mcp_e2e.settings import ServiceConfig, UnsetVariable, expand
 from mcp_e2e.store import sessions
 from mcp_e2e.store.sessions import SessionRow
+from mcp_e2e.usecases.adopting import look_at_adopted
+from mcp_e2e.usecases.bootlogs import BootLogs, why_ended
+from mcp_e2e.usecases.origins import Origins
 from mcp_e2e.usecases.workplace import Workplace
-
-HUNG = "it did not answer three looks in a row (liveness)"
 
 
 class Sights:
     def __init__(self, place: Workplace) -> None:
         self._place = place
+        self._logs = BootLogs()
+        self._origins = Origins()
 
     def config(self, service: str | None) -> tuple[str, ServiceConfig]:
         """The named service, or the first one.
@@ -59,6 +63,9 @@ class Sights:
         if config.url is not None:
             return await self._attached(name, config, config.url)
         row = await self._place.run(lambda con: sessions.get(con, name))
+        if row is not None and row.adopted is not None and row.stopped_at is None:
+            session = await look_at_adopted(row, row.adopted, config.kind)
+            return replace(session, config_changed=session.pid is not None and self._changed(name, config, row))
         job = self.job(row)
         if row is None or job is None:
             return Session(name, config.kind, SessionState.STOPPED, "not running", row.first_generation if row else 0)
@@ -72,11 +79,12 @@ class Sights:
             was_ready=ready_at is not None,
             answering=health.answering,
         )
+        boot = await self._logs.boot(ADAPTERS[config.kind], name, job, ready=state is SessionState.READY)
         return Session(
             service=name,
             kind=config.kind,
             state=state,
-            stage=_stage(job, health, self._place.now()),
+            stage=telling.stage(job, health, boot, self._place.now()),
             generation=job.generation,
             url=row.url or None,
             job=job.id,
@@ -92,7 +100,8 @@ class Sights:
             outputs=row.outputs,
             log=job.log,
             log_offset=job.lives[-1].log_offset if job.lives else 0,
-            cause=_cause(job) if state is SessionState.FAILED else _restarted_for(job),
+            failed_nodes=boot.failed,
+            cause=await self._cause(config, row, job, state, health, boot),
         )
 
     async def after_stop(self, name: str) -> Session:
@@ -121,17 +130,21 @@ class Sights:
         if not row.url:
             return Health(True, "running")
         health = await ADAPTERS[config.kind].look(row.url, ready_rule(config.ready))
-        if health.answering and config.owner == "tree" and not await self._ours(job, row.port):
-            return Health(False, "another program answers on the port", "The answer does not come from our process.")
+        if health.answering and config.owner == "tree":
+            ready = await self._place.run(lambda con: sessions.ready_at(con, job.id, job.generation))
+            told = await self._origins.stranger(job, row.port, health, was_ready=ready is not None)
+            return Health(False, telling.STRANGE, told) if told else health
         return health
 
-    async def _ours(self, job: Job, port: int) -> bool:
-        root = job.keeper or job.process  # below its keeper a daemon that left the process's tree is still found
-        if root is None:
-            return False
-        if await self._place.run(lambda con: sessions.ready_at(con, job.id, job.generation)) is not None:
-            return True
-        return await anyio.to_thread.run_sync(probes.owns_port, root, port)
+    async def _cause(
+        self, config: ServiceConfig, row: SessionRow, job: Job, state: SessionState, health: Health, boot: Boot
+    ) -> str | None:
+        dead = state is SessionState.FAILED or job.state is JobState.BACKOFF
+        tells = await anyio.to_thread.run_sync(why_ended, ADAPTERS[config.kind], job) if dead else None
+        if state is SessionState.FAILED:
+            return telling.why_failed(job, tells)
+        why = telling.why_not_ready(row.port, health, boot) if state is SessionState.STARTING else None
+        return tells or why or telling.restarted_for(job)
 
     async def _ready_at(self, name: str, job: Job, health: Health) -> float | None:
         generation, now = job.generation, self._place.now()
@@ -150,35 +163,3 @@ class Sights:
         cwd = loaded.folder(config.cwd)
         spec = service_spec(name, config, cwd=cwd, port=row.port, outputs=row.outputs, env=env)
         return spec.hash != row.spec_hash
-
-
-def _stage(job: Job, health: Health, now: float) -> str:
-    if job.state is JobState.BACKOFF and job.retry_at is not None:
-        why = "did not answer" if job.lives and job.lives[-1].cause else "died"
-        return f"{why}, restarting in {max(0.0, job.retry_at - now):.0f} s"
-    if not job.live:
-        return "ended"
-    return health.stage
-
-
-def _restarted_for(job: Job) -> str | None:
-    """Why its keeper ended the life before, where it did."""
-    before = [life for life in job.lives if life.ended_at is not None][-1:]
-    return f"generation {before[0].generation} was ended: {HUNG}" if before and before[0].cause else None
-
-
-def _cause(job: Job) -> str:
-    """Why a session failed, in a sentence."""
-    if job.exit is None:
-        return f"{how_lost(job)}; how its process ended is not known"
-    code, number = job.exit.exit_code, job.exit.signal
-    ended = f"signal {number}" if number is not None else f"exit code {code}"
-    if job.lives and job.lives[-1].cause:
-        ended = f"{ended}, for {HUNG}"
-    return {
-        "crash_loop": f"it died {len(job.lives)} times, last with {ended}; restarts are used up",
-        "fatal_exit": f"it ended with {ended}, which is not tried again",
-        "liveness": f"its process was ended: {HUNG}",
-        "idle": "it was stopped because no server was left on the project (idle_stop_s)",
-        "exec_failed": job.exit.error or "it could not be started",
-    }.get(job.exit.reason, f"it ended by itself with {ended}")

@@ -14,6 +14,7 @@ from mcp_e2e.store import runs, sessions
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.gate import Gate, Passage
+from mcp_e2e.usecases.neighbours import neighbours
 from mcp_e2e.usecases.replies import history, job_line, session_facts
 from mcp_e2e.usecases.reports import run_line
 from mcp_e2e.usecases.runs import Runs
@@ -79,7 +80,11 @@ class Status:
         return {
             "project": str(loaded.project),
             "config_file": str(loaded.file) if loaded.file else None,
-            "warnings": [*loaded.warnings, *jobs.strange_jobs(self._place.layout.jobs)],
+            "warnings": [
+                *loaded.warnings,
+                *jobs.strange_jobs(self._place.layout.jobs),
+                *await neighbours(self._place),
+            ],
             "services": [await self._service(name) for name in loaded.settings.services],
             "tests": [
                 KnownTest(

@@ -2,8 +2,9 @@
 
 import httpx
 
+from mcp_e2e.adapters.comfyui import booting
 from mcp_e2e.adapters.tls import trusted
-from mcp_e2e.model.services import Device, Health
+from mcp_e2e.model.services import Boot, Device, Health
 from mcp_e2e.model.work import Ready
 
 LOOK_TIMEOUT_S = 5.0
@@ -16,6 +17,12 @@ class ComfyUIAdapter:
 
     async def look(self, url: str, ready: Ready) -> Health:  # noqa: ARG002  the kind has one rule of its own
         return await look(url)
+
+    def read_boot(self, so_far: Boot, text: str) -> Boot:
+        return booting.read_boot(so_far, text)
+
+    def why_ended(self, tail: str) -> str | None:
+        return booting.why_ended(tail)
 
 
 async def look(url: str) -> Health:
