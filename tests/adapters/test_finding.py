@@ -16,7 +16,7 @@ from mcp_e2e.adapters.comfyui.running import Process, Running
 from mcp_e2e.errors import ServiceUnavailable, UsageError
 from tests.installations import comfyui, interpreter, written
 
-from .conftest import Backend, answers, end, free_port
+from .conftest import Backend, answered, end, free_port
 
 MARKER = "MCP_E2E_JOB"
 
@@ -261,7 +261,7 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     ]
     process = subprocess.Popen(line, cwd=root, start_new_session=True)
     give_up = time.monotonic() + 20
-    while not answers(f"http://127.0.0.1:{port}"):
+    while answered(f"http://127.0.0.1:{port}") is None:
         assert time.monotonic() < give_up
         time.sleep(0.02)
     yield process, port

@@ -35,7 +35,9 @@ async def test_a_verdict_survives_a_configuration_that_broke_meanwhile(server: S
     """The red counts, although the file cannot be read when the test ends."""
     add_test(project, "late", "until [ -e go ]; do sleep 0.02; done; exit 1")
     async with server() as app:
-        await app.attempts.run(app.caller, test="late", wait_seconds=0.5)
+        with anyio.fail_after(20):
+            while (await app.attempts.run(app.caller, test="late", wait_seconds=0.1)).state != "running":
+                pass
         good = (project / "mcp-e2e.toml").read_text()
         (project / "mcp-e2e.toml").write_text("this is no toml")
         (project / "go").touch()
