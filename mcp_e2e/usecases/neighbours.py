@@ -48,7 +48,7 @@ async def neighbours(place: Workplace) -> list[str]:
     for who, one, other in pairs:
         known = await known_flags([str(one.program), str(one.script)], one.cwd, env)
         told += [_clash(who, what, flag, known) for what, flag in shared(one, other).items()]
-    return told
+    return place.masked(told)
 
 
 def _used(con: Connection, loaded: Loaded) -> set[int | None]:
