@@ -97,11 +97,16 @@ def said(argv: Sequence[str] | None) -> str:
     return hashlib.sha256(json.dumps(argv).encode()).hexdigest()
 
 
+def _alone(adopted: Adopted, port: int) -> bool:
+    """Whatever it says by now, nobody else listens there: a custom node has changed ``sys.argv``."""
+    return probes.owns_port(adopted.process, port) and not probes.strangers_on(adopted.process, port)
+
+
 async def look_at_adopted(row: SessionRow, adopted: Adopted, kind: str) -> Session:
     """The session as it stands now: the very process that was adopted, and whether it answers as it did then."""
     alive = identity.is_alive(adopted.process)
     health = await look(row.url) if alive else Health(False, "ended")
-    same = said(health.argv) == adopted.said
+    same = said(health.argv) == adopted.said or await anyio.to_thread.run_sync(_alone, adopted, row.port)
     state = state_of(
         job_live=alive, job_exit_reason=None, wanted=True, was_ready=True, answering=health.answering and same
     )

@@ -46,9 +46,10 @@ async def neighbours(place: Workplace) -> list[str]:
         if not _is(loaded, name, owner)
     ]
     for who, one, other in pairs:
-        known = await known_flags([str(one.program), str(one.script)], one.cwd, env)
-        told += [_clash(who, what, flag, known) for what, flag in shared(one, other).items()]
-    return told
+        if both := shared(one, other):
+            known = await known_flags([str(one.program), str(one.script)], one.cwd, env)
+            told += [_clash(who, what, flag, known) for what, flag in both.items()]
+    return place.masked(told)
 
 
 def _used(con: Connection, loaded: Loaded) -> set[int | None]:

@@ -45,13 +45,15 @@ async def test_flags_are_asked_once_for_each_version(tmp_path: Path) -> None:
     assert await asked(tmp_path) == {"--port", "--other-directory"}
 
 
-async def test_a_wrapper_and_a_missing_program_are_not_run(tmp_path: Path) -> None:
+async def test_a_wrapper_is_not_run_and_one_that_tells_nothing_only_once(tmp_path: Path) -> None:
     """A command without main.py might start a server when asked for help."""
     (tmp_path / "run.py").write_text("open('ran', 'w')")
     assert await asked(tmp_path, "run.py") == frozenset()
     assert await asked(tmp_path) == frozenset()
-    (tmp_path / "main.py").write_text("raise SystemExit(1)")
-    assert await asked(tmp_path) == frozenset()
+    (tmp_path / "main.py").write_text(MAIN.replace("parser.parse_args()", "raise SystemExit(1)"))
+    for _ in range(2):
+        assert await asked(tmp_path) == frozenset()
+    assert (tmp_path / "asked").read_text() == "."
     assert await known_flags(["no-such-program", "main.py"], tmp_path, dict(os.environ)) == frozenset()
     assert not (tmp_path / "ran").exists()
 

@@ -4,13 +4,15 @@ import json
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
+from mcp_e2e.adapters.comfyui.looking import look
 from mcp_e2e.errors import Forbidden, PortTaken
 from mcp_e2e.process.probes import free_port
 from mcp_e2e.store import sessions
 from tests.usecases.conftest import Servers
-from tests.usecases.stand_in import OTHER_ARGV, answers, by_hand, configure
+from tests.usecases.stand_in import MAIN, OTHER_ARGV, answers, by_hand, configure
 
 
 @pytest.fixture
@@ -93,6 +95,33 @@ async def test_who_answers_on_the_port_of_a_dead_adopted_one_is_looked_at_anew(
             second = await app.sessions.start(app.caller)
     assert (first.pid, second.pid) == (hand.pid, again.pid)
     assert second.generation == first.generation + 1
+
+
+CHANGES_ARGV = """
+import pathlib, sys, threading, time
+def change():
+    while not pathlib.Path("odd").exists():
+        time.sleep(0.02)
+    sys.argv[1:] = ["--odd"]
+threading.Thread(target=change, daemon=True).start()
+"""
+
+
+async def test_an_adopted_one_whose_argv_is_changed_later_stays_itself(
+    server: Servers, project: Path, port: int
+) -> None:
+    """A node that runs may write sys.argv; it is the same process, alone on the port."""
+    configure(project, port=port)
+    (project / "comfy/main.py").write_text(CHANGES_ARGV + MAIN)
+    with by_hand(project / "comfy", port) as hand:
+        async with server(stops=False) as app:
+            await app.sessions.start(app.caller)
+            (project / "comfy/odd").touch()
+            with anyio.fail_after(10):
+                while (await look(f"http://127.0.0.1:{port}")).argv != ("main.py", "--odd"):
+                    await anyio.sleep(0.02)
+            now = await app.sessions.start(app.caller)
+    assert (now.state, now.adopted, now.pid) == ("ready", True, hand.pid)
 
 
 def elsewhere(project: Path) -> Path:

@@ -38,9 +38,9 @@ async def known_flags(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) ->
         key = (tuple(argv[: at + 1]), script.resolve(), script.stat().st_mtime_ns)
     except OSError:
         return frozenset()
-    if key not in _known and (found := flags_of_usage(await _help([*argv[: at + 1], "--help"], cwd, env))):
-        _known[key] = found
-    return _known.get(key, frozenset())
+    if key not in _known:  # also that it told none: it may have taken long to do so
+        _known[key] = flags_of_usage(await _help([*argv[: at + 1], "--help"], cwd, env))
+    return _known[key]
 
 
 def flags_of_usage(text: str) -> frozenset[str]:
