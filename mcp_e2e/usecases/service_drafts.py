@@ -71,7 +71,8 @@ class ServiceDrafts:
             portable=installation.is_embedded(interpreter),
             own_database=_needs_database(root, findings),
         )
-        notes = [*_doubts(interpreter, able, known, kept), *why_port]
+        runs = running is not None and interpreter.path == running.python
+        notes = [*_doubts(interpreter, able, known, kept, runs=runs), *why_port]
         return ServiceDraft(name, _table(name, command, cwd, port), {"interpreter": command[0]}, tuple(notes))
 
     async def _interpreter(self, root: Path, running: Process | None) -> tuple[Interpreter, Ability]:
@@ -94,11 +95,12 @@ class ServiceDrafts:
     def _candidates(self, root: Path, running: Process | None) -> list[Interpreter]:
         if self._python is not None:
             return [Interpreter(self._python, "named")]
-        found = (
-            [Interpreter(running.python, "the running one's", running.options)] if running and running.python else []
-        )
-        found += installation.interpreters(root, self._machine)
-        return list({each.path: each for each in reversed(found)}.values())[::-1][:_TRIES]
+        first: dict[Path, Interpreter] = {}
+        if running and running.python:
+            first[running.python] = Interpreter(running.python, "the running one's", running.options)
+        for each in installation.interpreters(root, self._machine):
+            first.setdefault(each.path, each)
+        return list(first.values())[:_TRIES]
 
 
 def attached(name: str, found: Found) -> ServiceDraft:
@@ -151,10 +153,12 @@ def _others(found: Sequence[Found]) -> Iterator[str]:
         yield f"not taken, but named with --comfyui they would be: {'; '.join(map(str, found))}"
 
 
-def _doubts(interpreter: Interpreter, able: Ability, known: frozenset[str], kept: Carried) -> Iterator[str]:
+def _doubts(
+    interpreter: Interpreter, able: Ability, known: frozenset[str], kept: Carried, *, runs: bool
+) -> Iterator[str]:
     if able.gpu is False:
         yield f"torch {able.torch} sees no GPU, so it runs with --cpu"
-    if able.missing:
+    if able.missing and not runs:
         listed = ", ".join(able.missing[:8]) + (f" and {len(able.missing) - 8} more" if len(able.missing) > 8 else "")
         yield f"{interpreter.path} lacks what requirements.txt names: {listed}; ComfyUI may not start"
     if not known:

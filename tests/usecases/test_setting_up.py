@@ -171,7 +171,8 @@ async def test_a_running_app_of_the_desktop_is_attached_to(place: Place, tmp_pat
 
 
 async def test_one_that_runs(place: Place, root: Path) -> None:
-    """Its interpreter, port and flags, so that it can be joined; its secrets stay with it."""
+    """Its interpreter, port and flags, so that it can be joined; its secrets stay with it, and it lacks nothing."""
+    (root / "requirements.txt").write_text("no-such-distribution\n")
     python = interpreter(root / "other" / "python", gpu=True)
     flags = ("--port", "18999", "--lowvram", "--base-directory", "../data", "--comfy-api-base", "https://me:pw@x")
     place.runs = [Running("http://127.0.0.1:18999", "0.3.64", Process(7, python, ("-s",), root, flags, root))]
@@ -182,7 +183,18 @@ async def test_one_that_runs(place: Place, root: Path) -> None:
     more = ["--lowvram", "--base-directory", str(root.parent / "data")]
     assert (service["command"], service["port"]) == ([str(python), "-s", "main.py", *OURS, *more], 18999)
     assert any("--comfy-api-base was left out" in note for note in made.notes)
+    assert "no-such-distribution" not in str(made.notes)
     assert "pw" not in place.file.read_text() + str(made.shown())
+
+
+async def test_one_that_runs_with_the_interpreter_in_it(place: Place, root: Path) -> None:
+    """Is asked first and once, and keeps the options that it was called with."""
+    interpreter(root / ".venv" / "bin" / "python")
+    own = root / "venv" / "bin" / "python"
+    place.runs = [Running("http://127.0.0.1:18999", "0.3.64", Process(7, own, ("-u",), root, (), root))]
+    await place.set_up()
+    assert place.service()["command"][:3] == [str(own), "-u", "main.py"]
+    assert [said for said in place.told if said.startswith("asking")] == [f"asking {own} for torch"]
 
 
 async def test_one_that_was_started_elsewhere(place: Place, root: Path, tmp_path: Path) -> None:
