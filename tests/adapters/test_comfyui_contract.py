@@ -137,7 +137,7 @@ async def test_a_refused_workflow_lists_every_complaint(client: ComfyUI) -> None
 
 async def test_unknown_class_and_empty_graph_are_setup_problems(client: ComfyUI) -> None:
     """Refusals without node errors keep what the server said about the whole prompt."""
-    for nodes, word in (({"7": node("NoSuchNode")}, "#7"), ({"1": picture("x").nodes["1"]}, "prompt_no_outputs")):
+    for nodes, word in (({"7": node("NoSuchNode")}, "node 7"), ({"1": picture("x").nodes["1"]}, "prompt_no_outputs")):
         with pytest.raises(SetupError, match=word):
             await client.submit(graph(nodes), new_id())
 
