@@ -8,7 +8,7 @@ import pytest
 
 from mcp_e2e.adapters.comfyui import wiring, workflow
 from mcp_e2e.adapters.comfyui.complaints import choices_of, nearest
-from mcp_e2e.adapters.comfyui.rejections import foreseen, missing_models, rejected, unknown_classes
+from mcp_e2e.adapters.comfyui.rejections import foreseen, missing_models, rejected, unanswered, unknown_classes
 from mcp_e2e.adapters.comfyui.wiring import surely_broken
 
 from .conftest import graph, node, picture
@@ -194,6 +194,37 @@ def test_a_refused_value_is_taken_from_our_own_graph() -> None:
     assert "input steps = 3 is refused by the node: Said by the server; change it" in number
 
 
+def test_a_link_that_the_server_stumbled_over_is_the_one_with_the_highest_output() -> None:
+    """Its answer names no input; what is known of the graph does."""
+    work = graph({"1": node("Loader"), "2": node("Use", a=["1", 0], b=["1", 7], c=["1", 1])})
+    (said,) = rejected(work, answer("2", "exception_during_validation", exception_type="IndexError"))
+    assert said.startswith("node 2 (Use): input b is linked to output 7 of node 1 (Loader), which has no such output;")
+
+
+def test_another_stumble_is_told_with_the_plain_values_of_the_node() -> None:
+    """One of them is wrong; the mark that freshens is not among them."""
+    work = workflow.freshen(graph({"1": node("A", file=5, image=["2", 0]), "2": node("B")}), "nonce")
+    (said,) = rejected(work, answer("1", "exception_during_inner_validation", exception_type="AttributeError"))
+    assert "checking its inputs raised AttributeError" in said
+    assert "(it has file = 5)" in said
+
+
+def test_a_link_to_nowhere_is_told_whatever_the_server_said_of_it() -> None:
+    """It answers with the missing id as a bare KeyError."""
+    work = graph({"2": node("SaveImage", images=["77", 0])})
+    (said,) = rejected(work, answer("2", "exception_during_validation", exception_type="KeyError"))
+    assert "input images is linked to node 77, which is not in test.json" in said
+
+
+def test_an_answer_without_json_is_told_by_its_status() -> None:
+    """Too large has another fix than everything else."""
+    large, other = unanswered(picture("x"), 413, "Maximum  size\nexceeded"), unanswered(picture("x"), 500, "x" * 9999)
+    assert "larger than this ComfyUI accepts (Maximum size exceeded)" in large
+    assert "--max-upload-size" in large
+    assert "answered 500 without saying which node" in other
+    assert len(other) < 500
+
+
 def test_equal_complaints_are_told_once() -> None:
     """A node that two branches need is complained about in each."""
     body = answer("1", "required_input_missing", input_name="width")
@@ -238,6 +269,7 @@ def test_a_missing_model_is_told_its_folder(node_class: str, name: str, folder: 
         ("none.safetensors", ["other.safetensors"], "; valid: 'other.safetensors'"),
         ("SD15.safetensors", ["xl.safetensors", "sub\\sd15.safetensors"], "; nearest: 'sub\\\\sd15.safetensors'"),
         ("sd15.safetensor", ["sd15.safetensors"], "; nearest: 'sd15.safetensors'"),
+        ("sd15.ckpt", ["xl.ckpt", "sd15.safetensors"], "; nearest: 'sd15.safetensors'"),
         (7, list(range(100, 109)), "; valid: '100', '101', '102', '103', '104' and 4 more"),
     ],
 )

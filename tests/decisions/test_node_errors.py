@@ -33,7 +33,9 @@ MEMORY = (
     "MemoryError",
     "std::bad_alloc",
     "OSError: [Errno 12] Cannot allocate memory",
-    "OSError: The paging file is too small for this operation to complete. (os error 1455)",
+    "OSError: The paging file is too small for this operation to complete.",
+    "SafetensorError: Could not map the file. (os error 1455)",
+    "OSError: [WinError 1455] Not to be mapped",
     "Failed to allocate memory for requested buffer of size 67108864",
 )
 OTHER = (
@@ -115,7 +117,7 @@ def test_a_custom_node_is_named() -> None:
 
 def test_the_inputs_that_matter_are_told_and_no_others() -> None:
     """By what the cause is about, or because the message quotes their value as a word."""
-    inputs = {"ckpt_name": "'junk.safetensors'", "seed": "5", "style": "'euler'", "sampler": "'eul'"}
+    inputs = {"ckpt_name": "'junk.safetensors'", "seed": "5", "style": "'euler'", "sampler": "'eule'"}
     damaged = replace(PLAIN, exception="SafetensorError", message="header too large", inputs=inputs)
     assert "(VAEDecode) with ckpt_name = 'junk.safetensors': Safe" in explain(damaged).sentence
     quoted = replace(PLAIN, message="there is no euler here, nor eulers", inputs=inputs)
@@ -163,6 +165,25 @@ def test_a_sentence_is_short_and_of_one_line_and_begins_with_the_node(
     assert len(read.sentence) <= 500
     assert read.sentence.startswith("node 1 ")
     assert len(read.sentence.splitlines()) == 1
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_long_message_is_cut_and_the_fix_is_not(fixed: bool) -> None:
+    """What to change comes last and has to be read."""
+    exception = "SafetensorError" if fixed else "ValueError"
+    read = explain(replace(PLAIN, exception=exception, message="word " * 999, custom_node="pack"))
+    assert 480 < len(read.sentence) <= 500
+    assert "… (in custom node pack). " in read.sentence
+    assert read.sentence.endswith("or choose another file." if fixed else "or update or repair it.")
+
+
+def test_what_a_server_adds_for_people_before_its_page_is_left_out() -> None:
+    """Stars, the word ERROR and general tips."""
+    tips = "CUDA out of memory.\nThis error means you ran out of memory on your GPU.\n\nTIPS: smaller batches."
+    read = explain(replace(PLAIN, exception="torch.OutOfMemoryError", message=tips))
+    assert "TIPS" not in read.sentence
+    stars = explain(replace(PLAIN, message="**** ERROR: it is broken"))
+    assert stars.sentence == "node 7 (VAEDecode): ValueError: it is broken"
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,34 @@ async def test_globs_spare_our_own_state(server: Servers, project: Path) -> None
     assert not (project / "left.png").exists()
 
 
+async def test_globs_spare_what_an_attempt_on_another_service_writes_now(server: Servers, project: Path) -> None:
+    """Only what is older than its start is a leftover."""
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", {"picture": saving()})
+    text = (project / "mcp-e2e.toml").read_text().replace("port = 0\n", 'port = 0\nclean = ["*.txt"]\n')
+    waits = "echo now > written.txt; until [ -e go ]; do sleep 0.02; done"
+    words = json.dumps([sys.executable, "service.py", "{port}"])
+    text += f'[services.api]\nkind = "command"\ncommand = {words}\nport = 0\nstop_grace_s = 2\n'
+    text += f'[[tests]]\nid = "writer"\nservice = "api"\ncommand = ["sh", "-c", {json.dumps(waits)}]\n'
+    (project / "mcp-e2e.toml").write_text(text)
+    async with server() as app:
+        await app.sessions.start(app.caller, service="comfyui", wait_seconds=60)
+        await app.sessions.start(app.caller, service="api", wait_seconds=60)
+        (project / "left.txt").write_text("left behind")
+        await app.runs.plan(app.caller, tests=["writer", "picture"])
+        writer = await app.attempts.run(app.caller, test="writer", wait_seconds=0)
+        with anyio.fail_after(20):
+            while not (project / "written.txt").exists():
+                await anyio.sleep(0.02)
+        async with server(client="cursor", stops=False) as other:
+            answer = await other.attempts.run(other.caller, test="picture", wait_seconds=60)
+            assert answer.verdict == "passed", answer
+        (project / "go").touch()
+        assert (project / "written.txt").exists()
+        assert not (project / "left.txt").exists()
+        assert writer.state != "done"
+        await app.sessions.stop(app.caller, service="api")
+
+
 async def test_a_broken_link_is_known_before_anything_is_started(server: Servers, project: Path) -> None:
     """All faults of the file at once, and no service was booted for them."""
     graph = saving()

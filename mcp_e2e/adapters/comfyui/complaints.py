@@ -157,22 +157,17 @@ def nearest(received: object, choices: Sequence[object]) -> str:
     texts = [str(choice) for choice in choices]
     if not texts:
         return "; the server has none to choose from"
-    stem, suffix = _parts(str(received))
-    alike = {found[0]: text for text in texts if (found := _parts(text))[1] == suffix}
-    whole = {text.casefold(): text for text in texts}
-    near = get_close_matches(stem, alike, n=1, cutoff=0.6)
-    near_whole = get_close_matches(str(received).casefold(), whole, n=1, cutoff=0.85)
-    if near or near_whole:
-        return f"; nearest: {alike[near[0]] if near else whole[near_whole[0]]!r}"
+    alike = {_stem(text): text for text in reversed(texts)}
+    near = get_close_matches(_stem(str(received)), alike, n=1, cutoff=0.6)
+    if near:
+        return f"; nearest: {alike[near[0]]!r}"
     more = f" and {len(texts) - _SHOWN_CHOICES} more" if len(texts) > _SHOWN_CHOICES else ""
     return f"; valid: {', '.join(map(repr, texts[:_SHOWN_CHOICES]))}{more}"
 
 
-def _parts(name: str) -> tuple[str, str]:
-    """Stem and suffix of a file in whatever folder: files are not alike for being of one kind."""
-    found = _FILE.search(name)
-    stem, suffix = (name[: found.start()], found[0]) if found else (name, "")
-    return re.split(r"[\\/]", stem)[-1].casefold(), suffix.casefold()
+def _stem(name: str) -> str:
+    """The name of a file in whatever folder without its suffix: files are not alike for being of one kind."""
+    return re.split(r"[\\/]", _FILE.sub("", name))[-1].casefold()
 
 
 def missing_model(model: ModelFile, choices: Sequence[object]) -> str:
