@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp_e2e.decisions.likeness import without_noise
+from mcp_e2e.decisions.node_errors import OUT_OF_MEMORY, explain
 from mcp_e2e.model.jobs import ExitRecord, Job
 from mcp_e2e.model.runs import Failure, FailureKind, Verdict
 from mcp_e2e.model.work import Artifact, Collected, PromptFacts
 
-_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryError|CUDA error: out|std::bad_alloc", re.IGNORECASE)
 _TELLING = re.compile(r"\b(error|failed|assert\w*|exception|fatal)\b", re.IGNORECASE)
 
 
@@ -57,7 +57,7 @@ def of_command(test: str, exit_record: ExitRecord, log_tail: str) -> Judgement:
     if exit_record.signal is not None:
         message = f"ended by signal {exit_record.signal}{cause}"
         return failed(test, Verdict.ERRORED, "execution_error", message)
-    kind: FailureKind = "out_of_memory" if _OUT_OF_MEMORY.search(log_tail) else "assertion"
+    kind: FailureKind = "out_of_memory" if OUT_OF_MEMORY.search(log_tail) else "assertion"
     return failed(test, Verdict.FAILED, kind, f"exit code {exit_record.exit_code}{cause}")
 
 
@@ -75,7 +75,8 @@ def of_prompt(test: str, facts: PromptFacts, collected: Collected, expect: Mappi
     ``expect`` holds the configured expectations. An answer from the cache is no pass: nothing was tested.
     """
     if facts.status == "interrupted":
-        return failed(test, Verdict.CANCELLED, "cancelled", "the prompt was interrupted")
+        who = "by job(cancel), another client of this ComfyUI or its Cancel button"
+        return failed(test, Verdict.CANCELLED, "cancelled", f"the prompt was interrupted, {who}; it is not judged")
     if facts.status == "error":
         return _node_error(test, facts)
     if facts.from_cache:
@@ -90,13 +91,10 @@ def of_prompt(test: str, facts: PromptFacts, collected: Collected, expect: Mappi
 
 
 def _node_error(test: str, facts: PromptFacts) -> Judgement:
-    error = facts.error
-    if error is None:
+    if facts.error is None:
         return failed(test, Verdict.ERRORED, "execution_error", "ComfyUI reported an error without saying which")
-    words = " ".join(error.message.split())
-    text = f"node {error.node} ({error.node_class}): {error.exception}: {words}"
-    kind: FailureKind = "out_of_memory" if _OUT_OF_MEMORY.search(text) else "execution_error"
-    return failed(test, Verdict.FAILED, kind, text[:500])
+    read = explain(facts.error)
+    return Judgement(Verdict.FAILED, Failure(read.kind, read.sentence, signature(test, read.kind, read.cause)))
 
 
 def _unmet(artifacts: Sequence[Artifact], expect: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """What a service was asked to do and what it was seen to do: readiness, prompts, output files, artifacts."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -57,13 +58,20 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class NodeError:
-    """The node that raised and what it raised; ``traceback`` is the end of it, newest call last."""
+    """The node that raised and what it raised; ``traceback`` is the end of it, newest call last.
+
+    ``inputs`` are its values as short text, ``from node 3 (VAELoader)`` where one is linked. ``custom_node``: the
+    folder or file below ``custom_nodes`` whose code raised.
+    """
 
     node: str
     node_class: str
     exception: str
     message: str
     traceback: str = ""
+    title: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    custom_node: str | None = None
 
 
 @dataclass(frozen=True)

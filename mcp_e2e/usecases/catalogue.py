@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mcp_e2e.adapters.comfyui import workflow
+from mcp_e2e.adapters.comfyui import wiring, workflow
 from mcp_e2e.adapters.spec import fill_python, missing_program
 from mcp_e2e.errors import ConfigError, NothingSelected, SetupError, UsageError
 from mcp_e2e.executors.orders import CommandWork, WorkflowWork
@@ -100,10 +100,9 @@ class Catalogue:
 
     def _workflow_problems(self, test: TestConfig) -> list[str]:
         try:
-            self._graph(test)
+            return list(wiring.surely_broken(self._graph(test)))
         except (SetupError, ConfigError) as error:
             return [error.message if error.advice == SetupError.remedy else f"{error.message} {error.advice}"]
-        return []
 
     def _graph(self, test: TestConfig) -> workflow.Graph:
         path = self.loaded().folder(test.workflow or "")

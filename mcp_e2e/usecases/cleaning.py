@@ -1,13 +1,18 @@
-"""Before a test: delete what earlier attempts left in the service's folders, if it is provably theirs."""
+"""Before a test: delete what earlier attempts left in the service's folders, if it is provably theirs.
 
-import hashlib
-from collections.abc import Sequence
-from pathlib import Path
+ComfyUI numbers its files from the highest that is there, so deleted names are used again; its cache may name deleted
+files, which is why each attempt is made to execute anew.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from sqlite3 import Connection
 
 import anyio.to_thread
 
-from mcp_e2e.adapters.cleaning import clean
-from mcp_e2e.model.runs import Attempt
+from mcp_e2e.adapters.cleaning import Produced, clean_matching, clean_produced
+from mcp_e2e.adapters.comfyui.folders import output_folder
+from mcp_e2e.model.runs import Attempt, AttemptState
 from mcp_e2e.model.services import Session
 from mcp_e2e.store import attempts
 from mcp_e2e.usecases.sights import Sights
@@ -15,33 +20,39 @@ from mcp_e2e.usecases.workplace import Workplace
 
 
 async def clean_outputs(place: Workplace, sights: Sights, session: Session) -> None:
-    """Files of our attempts by name and content, and the configured globs; an attached service keeps all it has."""
+    """Files of our attempts by name, content and age, and the configured globs; an attached service keeps all."""
     _, config = sights.config(session.service)
     if session.attached or session.outputs is None:
         return
     cwd, outputs = place.settings().folder(config.cwd), session.outputs
-    earlier = await place.run(lambda con: attempts.produced_by(con, session.service))
+    told = output_folder(session.health.argv, cwd) if session.health and session.health.argv else None
+    folders = [told] if told and told.is_dir() else [outputs, cwd / "output"]  # in a container its paths are others
     since = session.since or place.now()
 
+    def asked(con: Connection) -> tuple[list[Attempt], list[Attempt]]:
+        return attempts.produced_by(con, session.service), attempts.unfinished(con)
+
+    earlier, unfinished = await place.run(asked)
+
     def work() -> None:
-        clean(cwd, config.clean, since, _ours(earlier, (outputs, cwd / "output")), outputs)
+        for folder in folders:
+            clean_produced(folder, list(_produced(earlier)))
+        # What an attempt on another service writes at this moment is no leftover, also where a glob names it.
+        clean_matching(cwd, config.clean, since, until=_first_start(unfinished), spare=[place.layout.root])
 
     await anyio.to_thread.run_sync(work)
 
 
-def _ours(earlier: Sequence[Attempt], roots: Sequence[Path]) -> list[Path]:
-    """The files that still are what an attempt collected: another one of the same name is somebody else's."""
-    found = []
+def _produced(earlier: Sequence[Attempt]) -> Iterator[Produced]:
     for attempt in earlier:
-        hashes = {artifact["sha256"] for artifact in attempt.evidence.get("artifacts", ())}
-        for file in attempt.evidence.get("outputs", ()):
-            for root in roots:
-                path = root / str(file["subfolder"]) / str(file["filename"])
-                if file.get("type") == "output" and path.is_file() and _sha256(path) in hashes:
-                    found.append(path)
-    return found
+        collected = attempt.evidence.get("artifacts", ())
+        contents = frozenset((str(each["sha256"]), int(each["bytes"])) for each in collected)
+        since, until = attempt.started_at or attempt.created_at, attempt.ended_at or attempt.created_at
+        for file in attempt.evidence.get("outputs", ()) if contents else ():
+            if file.get("type") == "output":
+                yield Produced(str(file["subfolder"]), str(file["filename"]), contents, since, until)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _first_start(unfinished: Sequence[Attempt]) -> float:
+    running = [each for each in unfinished if each.state is AttemptState.RUNNING]
+    return min((each.started_at or each.created_at for each in running), default=math.inf)

@@ -1,20 +1,14 @@
-"""Placeholders, cleaning, image facts, history facts, rejections: no server needed."""
+"""Placeholders, image facts, history facts: no server needed."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from mcp_e2e.adapters.cleaning import clean
 from mcp_e2e.adapters.comfyui.outputs import MAX_PIXELS, image_facts, prompt_facts, safe_name
-from mcp_e2e.adapters.comfyui.rejections import choices_of, missing_models, nearest, rejected
 from mcp_e2e.adapters.placeholders import fill
 from mcp_e2e.errors import ConfigError
 from mcp_e2e.model.work import ImageFacts, OutputFile
-
-from .conftest import graph, node, picture
 
 VALUES = {"port": "8188", "outputs": "/tmp/o", "python": "/usr/bin/python3"}
 
@@ -33,51 +27,6 @@ def test_a_misspelt_placeholder_names_the_nearest(word: str, near: str) -> None:
     with pytest.raises(ConfigError) as refused:
         fill([f"--x={word}"], VALUES)
     assert refused.value.facts["nearest"] == near
-
-
-def write(path: Path, mtime: float = 2000.0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("x")
-    os.utime(path, (mtime, mtime))
-    return path
-
-
-def test_cleaning_takes_new_matching_and_produced_files_only(tmp_path: Path) -> None:
-    """Older files, folders and files that nothing names stay."""
-    cwd, outputs = tmp_path / "service", tmp_path / "outputs"
-    doomed = [write(cwd / "output/a.png"), write(cwd / "output/deep/b.png"), write(outputs / "c.png")]
-    kept = [write(cwd / "output/old.png", 500.0), write(cwd / "output/a.txt"), write(outputs / "foreign.png")]
-    (cwd / "output/dir.png").mkdir()
-    deleted = clean(cwd, ["output/**/*.png"], 1000.0, [outputs / "c.png", outputs / "gone.png"], outputs)
-    assert sorted(deleted) == sorted(path.resolve() for path in doomed)
-    assert all(path.exists() for path in kept)
-    assert (cwd / "output/dir.png").is_dir()
-
-
-def test_cleaning_never_leaves_cwd_through_a_link_or_a_produced_path(tmp_path: Path) -> None:
-    """A linked folder, a linked file, dots in a produced path and a repository's insides are all left alone."""
-    cwd, outside = tmp_path / "service", tmp_path / "outside"
-    precious = [write(outside / "a.png"), write(cwd / ".git/objects/b.png"), write(cwd / "real.txt")]
-    (cwd / "linked").symlink_to(outside)
-    (cwd / "link.png").symlink_to(cwd / "real.txt")
-    produced = [outside / "a.png", cwd / "../outside/a.png", cwd / "linked/a.png", cwd / "link.png"]
-    assert clean(cwd, ["**/*.png", "linked/*.png"], 0.0, produced) == []
-    assert all(path.exists() for path in precious)
-    assert (cwd / "link.png").is_symlink()
-
-
-def test_cleaning_works_where_cwd_itself_is_a_link(tmp_path: Path) -> None:
-    """The service's folder may be reached through a link; inside means inside of what it points to."""
-    write(tmp_path / "real/output/a.png")
-    (tmp_path / "alias").symlink_to(tmp_path / "real")
-    assert clean(tmp_path / "alias", ["output/*.png"], 0.0, []) == [(tmp_path / "real/output/a.png").resolve()]
-
-
-@pytest.mark.parametrize("pattern", ["../*.png", "/etc/*", "a/../../b", ""])
-def test_a_glob_that_leaves_cwd_is_a_configuration_error(tmp_path: Path, pattern: str) -> None:
-    """Better one clear error than a silent nothing."""
-    with pytest.raises(ConfigError, match="clean"):
-        clean(tmp_path, [pattern], 0.0, [])
 
 
 def test_image_facts_tell_size_and_blankness(tmp_path: Path) -> None:
@@ -145,25 +94,3 @@ def test_a_history_entry_with_strange_outputs_is_read() -> None:
     outputs = {"1": {"text": ["hi"], "animated": [True], "x": None}, "2": {"gifs": [{"filename": "a.mp4"}]}, "3": None}
     facts = prompt_facts("p", {"outputs": outputs, "status": None})
     assert (facts.status, facts.outputs) == ("success", (OutputFile("2", "a.mp4", "", "output"),))
-
-
-def test_rejections_keep_what_has_no_node() -> None:
-    """A cycle is refused with empty details: the sentence says at least that."""
-    body = {"error": {"type": "invalid_prompt", "message": "", "details": ""}, "node_errors": {}}
-    assert rejected(picture("x"), body) == (
-        "test.json: invalid_prompt: no details given; perhaps the nodes form a cycle",
-    )
-
-
-def test_missing_models_are_found_in_both_spellings_of_a_list() -> None:
-    """Old nodes write the list itself, newer ones put it under options; lists of other things are left alone."""
-    work = graph({"1": node("A", m="x.ckpt", mode="odd"), "2": node("B", m="y.safetensors"), "3": node("A", m="ok.pt")})
-    info: dict[str, dict[str, Any]] = {
-        "A": {"input": {"required": {"m": [["ok.pt"]], "mode": [["even"]]}}},
-        "B": {"input": {"optional": {"m": ["COMBO", {"options": ["y2.safetensors"]}]}}},
-    }
-    first, second = missing_models(work, info)
-    assert "'x.ckpt' is not installed; valid: 'ok.pt'" in first
-    assert "'y.safetensors' is not installed; nearest: 'y2.safetensors'" in second
-    assert choices_of(["INT", {}]) is None
-    assert nearest("x", []) == "; the server has none to choose from"

@@ -184,3 +184,96 @@ async def test_cleaning_takes_our_files_and_leaves_those_of_others(server: Serve
 
     assert theirs.read_bytes() == b"a picture of the user"
     assert sorted(path.name for path in outputs.iterdir()) == ["mine.png", "picture_00001_.png"]
+
+
+async def test_a_later_copy_of_one_of_our_files_is_somebody_elses(server: Servers, project: Path) -> None:
+    """Of the same name and content, but made after the attempt was over: the next attempt leaves it there."""
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", {"picture": saving()})
+    file = project / ".mcp-e2e" / "outputs" / "comfyui" / "picture_00001_.png"
+    async with server() as app:
+        await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+        made = file.stat().st_mtime
+        os.utime(file, (made + 60, made + 60))
+        again = await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+        assert again.verdict == "passed"
+    assert sorted(path.name for path in file.parent.iterdir()) == ["picture_00001_.png", "picture_00002_.png"]
+
+
+async def test_a_link_out_of_the_outputs_is_never_cleaned_through(server: Servers, project: Path) -> None:
+    """The folder that ComfyUI saved into was moved away and linked back: what lies behind the link stays."""
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", {"picture": saving(prefix="set/picture")})
+    outputs, album = project / ".mcp-e2e" / "outputs" / "comfyui", project.parent / f"{project.name}-album"
+    async with server() as app:
+        await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+        (outputs / "set").rename(album)
+        (outputs / "set").symlink_to(album)
+        await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+    assert (album / "picture_00001_.png").exists()
+
+
+async def test_outputs_are_cleaned_where_the_server_says_it_writes(server: Servers, project: Path) -> None:
+    """Its own flags tell the folder, also one that the configuration did not choose."""
+    words = f"{sys.executable} -m mcp_e2e.demo.simulated_comfyui --port {{port}} --output-directory mine"
+    configure(project, words, {"picture": saving()})
+    async with server() as app:
+        for _ in range(2):
+            answer = await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+            assert answer.verdict == "passed"
+    assert [path.name for path in (project / "mine").iterdir()] == ["picture_00001_.png"]
+
+
+async def test_globs_spare_our_own_state(server: Servers, project: Path) -> None:
+    """Everything under cwd may be named; the database, artifacts and reports are no leftovers of a service."""
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", {"picture": saving()})
+    text = (project / "mcp-e2e.toml").read_text()
+    (project / "mcp-e2e.toml").write_text(text.replace("port = 0\n", 'port = 0\nclean = ["**/*.png", "**/*.db"]\n'))
+    async with server() as app:
+        first = await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+        (project / "left.png").write_bytes(b"left behind by the service")
+        second = await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
+    assert (first.verdict, second.verdict) == ("passed", "passed")
+    assert first.evidence is not None
+    assert Path(first.evidence["artifacts"][0]["path"]).exists()
+    assert not (project / "left.png").exists()
+
+
+async def test_globs_spare_what_an_attempt_on_another_service_writes_now(server: Servers, project: Path) -> None:
+    """Only what is older than its start is a leftover."""
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", {"picture": saving()})
+    text = (project / "mcp-e2e.toml").read_text().replace("port = 0\n", 'port = 0\nclean = ["*.txt"]\n')
+    waits = "echo now > written.txt; until [ -e go ]; do sleep 0.02; done"
+    words = json.dumps([sys.executable, "service.py", "{port}"])
+    text += f'[services.api]\nkind = "command"\ncommand = {words}\nport = 0\nstop_grace_s = 2\n'
+    text += f'[[tests]]\nid = "writer"\nservice = "api"\ncommand = ["sh", "-c", {json.dumps(waits)}]\n'
+    (project / "mcp-e2e.toml").write_text(text)
+    async with server() as app:
+        await app.sessions.start(app.caller, service="comfyui", wait_seconds=60)
+        await app.sessions.start(app.caller, service="api", wait_seconds=60)
+        (project / "left.txt").write_text("left behind")
+        await app.runs.plan(app.caller, tests=["writer", "picture"])
+        writer = await app.attempts.run(app.caller, test="writer", wait_seconds=0)
+        with anyio.fail_after(20):
+            while not (project / "written.txt").exists():
+                await anyio.sleep(0.02)
+        async with server(client="cursor", stops=False) as other:
+            answer = await other.attempts.run(other.caller, test="picture", wait_seconds=60)
+            assert answer.verdict == "passed", answer
+        (project / "go").touch()
+        assert (project / "written.txt").exists()
+        assert not (project / "left.txt").exists()
+        assert writer.state != "done"
+        await app.sessions.stop(app.caller, service="api")
+
+
+async def test_a_broken_link_is_known_before_anything_is_started(server: Servers, project: Path) -> None:
+    """All faults of the file at once, and no service was booted for them."""
+    graph = saving()
+    graph["2"] = {"class_type": "SaveImage", "inputs": {"images": ["77", 0], "filename_prefix": "x"}}
+    graph["3"] = {"class_type": "SaveImage", "inputs": {"images": ["78", 0], "filename_prefix": "x"}}
+    del graph["1"]
+    configure(project, f"{SIMULATED} --boot-seconds 0.2", {"broken": graph})
+    async with server() as app:
+        with pytest.raises(SetupError, match="node 77") as caught:
+            await app.attempts.run(app.caller, test="broken", wait_seconds=60)
+        assert "node 78" in caught.value.message
+        assert (await app.sessions.stop(app.caller)).generation == 0

@@ -12,12 +12,12 @@ import anyio
 import httpx
 from PIL import Image, UnidentifiedImageError
 
+from mcp_e2e.adapters.comfyui.raised import node_error
 from mcp_e2e.errors import NotFound
-from mcp_e2e.model.work import Artifact, Collected, ImageFacts, NodeError, OutputFile, PromptFacts
+from mcp_e2e.model.work import Artifact, Collected, ImageFacts, OutputFile, PromptFacts
 
 MAX_PIXELS = 64_000_000  # decoded at most; about 256 MB of RGBA
 MAX_BYTES = 1 << 30  # one file
-TRACEBACK_CHARS = 4_000
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 # Pillow would refuse to read even the size of a big picture; here the size is read and MAX_PIXELS guards decoding.
 Image.MAX_IMAGE_PIXELS = None
@@ -45,7 +45,7 @@ def prompt_facts(prompt_id: str, entry: Mapping[str, Any]) -> PromptFacts:
         cached=cached,
         outputs=tuple(_files(entry.get("outputs") or {})),
         output_nodes=output_nodes,
-        error=_error(ended) if outcome == "error" else None,
+        error=node_error(ended, graph) if outcome == "error" else None,
         started_ms=messages.get("execution_start", {}).get("timestamp"),
         ended_ms=ended.get("timestamp"),
     )
@@ -77,17 +77,6 @@ def _files(outputs: Mapping[str, Any]) -> Iterator[OutputFile]:
                 if isinstance(item, Mapping) and isinstance(item.get("filename"), str):
                     where = str(item.get("subfolder") or ""), str(item.get("type") or "output")
                     yield OutputFile(str(node), item["filename"], *where)
-
-
-def _error(said: Mapping[str, Any]) -> NodeError:
-    trace = "".join(map(str, said.get("traceback", ())))
-    return NodeError(
-        node=str(said.get("node_id", "?")),
-        node_class=str(said.get("node_type", "?")),
-        exception=str(said.get("exception_type", "?")),
-        message=str(said.get("exception_message", "")).strip(),
-        traceback=trace[-TRACEBACK_CHARS:],
-    )
 
 
 class Source(Protocol):
