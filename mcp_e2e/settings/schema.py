@@ -12,12 +12,11 @@ from pydantic import Field, model_validator
 
 from mcp_e2e.settings.faults import Fault, reject
 from mcp_e2e.settings.services import EnvName, Name, ReadyConfig, Seconds, ServiceConfig, Table, Text
-from mcp_e2e.settings.tests import ExpectConfig, TestConfig
+from mcp_e2e.settings.tests import TestConfig
 
 __all__ = [
     "BreakerConfig",
     "ExecConfig",
-    "ExpectConfig",
     "GuardConfig",
     "ProjectConfig",
     "ReadyConfig",
@@ -35,6 +34,9 @@ class ProjectConfig(Table):
     state_dir: Text = Field(
         default=".mcp-e2e",
         description="Folder of runs, jobs, incidents and reports, relative to the project. Local disk only.",
+    )
+    golden_dir: Text = Field(
+        default="golden", description="Folder of the accepted images, to be committed; relative to the project."
     )
 
 

@@ -1,27 +1,13 @@
-"""The ``[[tests]]`` tables: what runs, against which service, and what is expected of its outputs."""
+"""The ``[[tests]]`` tables: what runs, and against which service."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from mcp_e2e.settings.expect import ExpectConfig
 from mcp_e2e.settings.faults import Fault, reject
 from mcp_e2e.settings.services import Argv, EnvName, EnvValue, Name, Seconds, Table, Text, one_of
-
-
-class ExpectConfig(Table):
-    """What the saved images of a workflow must be. Without any key: at least one output that is not empty."""
-
-    images: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
-        default=None, description="How many images; unset: at least one."
-    )
-    min_width: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
-        default=None, description="Smallest width of each image, pixels."
-    )
-    min_height: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
-        default=None, description="Smallest height of each image, pixels."
-    )
-    not_blank: bool = Field(default=False, description="true: an image of one single colour fails.")
 
 
 class TestConfig(Table):
@@ -34,17 +20,21 @@ class TestConfig(Table):
     workflow: Text | None = Field(default=None, description="Workflow in ComfyUI's API format, a path in the project.")
     command: Argv | None = Field(default=None, description="Program and arguments; exit code 0 = passed.")
     service: Name | None = Field(default=None, description="Service it runs against; unset: the first one.")
-    cwd: Text = Field(default=".", description="Folder the command runs in, relative to the project.")
+    cwd: Text = Field(
+        default=".", description="Folder the command, or that of expect, runs in, relative to the project."
+    )
     timeout_s: Seconds = Field(
         default=300.0, description="Seconds of work; counts neither boot, nor queueing, nor time the machine slept."
     )
     env: dict[EnvName, EnvValue] = Field(
-        default={}, repr=False, description="Variables for the command. ${NAME} is taken from the environment or .env."
+        default={},
+        repr=False,
+        description="Variables for the command, or that of expect. ${NAME} is taken from the environment or .env.",
     )
     may_signal_service: bool = Field(
         default=False, description="true: the command may send signals outside its own tree, e.g. to end the service."
     )
-    expect: ExpectConfig | None = Field(default=None, description="What the saved images must be; only with workflow.")
+    expect: ExpectConfig | None = Field(default=None, description="What the outputs must be; only with workflow.")
 
     @model_validator(mode="before")
     @classmethod
