@@ -4,12 +4,13 @@ Starting needs the configuration; going on with work that may run already needs 
 so any process can take it over, also one whose configuration is broken or lacks a secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mcp_e2e.decisions.verdict import Judgement
+from mcp_e2e.model.jobs import JobSpec
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,21 @@ class CommandWork:
 
 
 @dataclass(frozen=True)
+class JudgeWork:
+    """A command that judges collected outputs, run as ``job``; only whoever starts it asks for the ``spec``."""
+
+    jobs_dir: Path
+    job: str
+    spec: Callable[[], JobSpec]
+
+
+@dataclass(frozen=True)
 class WorkflowWork:
     """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
-    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
+    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running. ``outputs``: the
+    server's own folder, when we have started it here. ``reference``: the image to compare with, or a folder of golden
+    ones. ``previous``: contents by file name of the test's previous passed attempt.
     """
 
     attempt: str
@@ -39,6 +51,10 @@ class WorkflowWork:
     expect: Mapping[str, Any]
     folder: Path
     running_since: float | None = None
+    outputs: Path | None = None
+    reference: Path | None = None
+    previous: Mapping[str, str] | None = None
+    judge: JudgeWork | None = None
 
 
 @dataclass(frozen=True)

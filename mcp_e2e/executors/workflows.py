@@ -1,20 +1,19 @@
 """Run a ComfyUI workflow: check, submit under our own id, follow by polling, collect, judge."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
 from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
-from mcp_e2e.adapters.comfyui.outputs import collect
 from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.decisions import verdict
 from mcp_e2e.errors import ServiceUnavailable, SetupError
-from mcp_e2e.executors import artifacts
+from mcp_e2e.executors.examining import examined
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
-from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState
+from mcp_e2e.model.work import PromptFacts, PromptState
 
 SILENT_S = 15.0  # a busy server may miss a poll; one that is silent for longer has died
 
@@ -43,7 +42,7 @@ async def follow_workflow(work: WorkflowWork, watch: Watch) -> Outcome:
         seen = _Seen(work.running_since)
         try:
             await _follow(client, work, watch, seen)
-            return await _judge(client, work, seen)
+            return await _judge(client, work, seen, watch)
         except ServiceUnavailable as error:
             return Outcome(
                 verdict.of_lost(work.test, f"ComfyUI stopped answering: {error.message}"), _evidence(work), seen.running
@@ -85,7 +84,7 @@ async def _state(client: ComfyUI, prompt_id: str) -> PromptState:
             await anyio.sleep(POLL_S)
 
 
-async def _judge(client: ComfyUI, work: WorkflowWork, seen: _Seen) -> Outcome:
+async def _judge(client: ComfyUI, work: WorkflowWork, seen: _Seen, watch: Watch) -> Outcome:
     facts = await client.history(work.prompt_id)
     if seen.expired and (facts is None or facts.status != "success"):
         message = f"still running after its time limit ({work.timeout_s:.0f} s); the prompt was interrupted"
@@ -94,10 +93,8 @@ async def _judge(client: ComfyUI, work: WorkflowWork, seen: _Seen) -> Outcome:
     if facts is None:
         gone = f"ComfyUI does not know prompt {work.prompt_id} any more: it was restarted, or its queue was cleared"
         return Outcome(verdict.of_lost(work.test, gone), _evidence(work), seen.running)
-    collected = await collect(client, _saved(facts), work.folder)
-    evidence = _evidence(work, facts) | {"artifacts": artifacts.listed(work.attempt, collected.artifacts)}
-    judgement = verdict.of_prompt(work.test, facts, collected, work.expect)
-    return Outcome(judgement, evidence, *_span(facts, seen))
+    found = await examined(client, work, facts, watch, _span(facts, seen))
+    return replace(found, evidence={**_evidence(work, facts), **found.evidence})
 
 
 def _span(facts: PromptFacts | None, seen: _Seen) -> tuple[float | None, float | None]:
@@ -113,12 +110,6 @@ def _evidence(work: WorkflowWork, facts: PromptFacts | None = None) -> dict[str,
         if facts.error is not None and facts.error.traceback:
             evidence["log_tail"] = facts.error.traceback
     return evidence
-
-
-def _saved(facts: PromptFacts) -> tuple[OutputFile, ...]:
-    """The files a workflow is judged by: previews count only where nothing is saved."""
-    saved = tuple(file for file in facts.fresh_outputs if file.type == "output")
-    return saved or facts.fresh_outputs
 
 
 def _files(facts: PromptFacts) -> list[dict[str, str]]:

@@ -156,7 +156,7 @@ class Execution:
         if session is not None:
             await clean_outputs(self._place, self._sights, session)
         if attempt.prompt_id is not None and session is not None:
-            carried = self._catalogue.workflow_carried(attempt, session)
+            carried = await self._catalogue.workflow_carried(attempt, session)
             attempt = replace(attempt, carried={**attempt.carried, **carried})
             watch = Watching(self._place, attempt, session)
             await submit_workflow(self._catalogue.workflow_work(attempt), self._catalogue.graph(attempt), watch)
