@@ -170,7 +170,8 @@ def _artifact(path: Path, sha256: str, size: int, key: str = "") -> Artifact:
     found, kind = pictures.look(path), content_type(path.name)
     if found is not None:
         return Artifact(path.name, path, sha256, size, kind, found.facts, found.content, key)
-    return Artifact(path.name, path, sha256, size, kind, content=sha256 if kind.startswith("text/") else None)
+    content = sha256 if kind.startswith("text/") else None
+    return Artifact(path.name, path, sha256, size, kind, None, content, key)
 
 
 def file_key(node: str, nth: int) -> str:
