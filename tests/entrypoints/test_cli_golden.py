@@ -75,6 +75,7 @@ def test_without_a_terminal_it_takes_a_yes(passed: Path, project: Path, environ:
     """A script of the person's own may say so; silence is no yes."""
     silent = Terminal(project, environ, [*LINE, "golden", "accept", "portrait"], screen=False)
     assert silent.status() == 6
+    assert "needs a terminal" in silent.screen or MARKED in silent.screen
     assert not passed.exists()
     script = Terminal(project, environ, [*LINE, "golden", "accept", "--yes", "--json"], screen=False)
     status = script.status()

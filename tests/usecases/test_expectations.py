@@ -13,6 +13,7 @@ import anyio
 import pytest
 from PIL import Image
 
+from mcp_e2e.adapters.comfyui import collecting
 from mcp_e2e.bootstrap import App
 from mcp_e2e.errors import SetupError, UsageError
 from mcp_e2e.executors import examining
@@ -69,16 +70,23 @@ def saver(image: str) -> dict[str, Any]:
     return {"class_type": "SaveImage", "inputs": {"images": [image, 0], "filename_prefix": f"of{image}"}}
 
 
-async def test_our_services_files_are_copied_not_fetched(server: Servers, project: Path) -> None:
-    """What is kept is what lies in the outputs folder."""
+async def test_our_services_files_are_copied_not_fetched(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept is what lies in the outputs folder; nothing is asked of the server."""
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr(collecting, "_download", never)
     configure(project, FAST, {"picture": scenes(1)})
     async with server() as app:
-        (artifact,) = evidence(await ran(app))["artifacts"]
+        answer = await ran(app)
+        (artifact,) = evidence(answer)["artifacts"]
         (source,) = (project / ".mcp-e2e/outputs/comfyui").glob("*.png")
         assert hashlib.sha256(source.read_bytes()).hexdigest() == artifact["sha256"]
         assert (artifact["width"], artifact["height"]) == (64, 48)
-        attempt = await stored(app)
-        assert attempt.carried["outputs"] == str(source.parent)
+        assert set(evidence(answer)) & {"contents", "keys", "unmet", "not_kept"} == set()
 
 
 async def stored(app: App) -> Any:
@@ -90,12 +98,23 @@ async def stored(app: App) -> Any:
 
 async def test_different_compares_pixels_with_the_previous_passed_attempt(server: Servers, project: Path) -> None:
     """The file's metadata differ each time; the same seed is the same picture all the same, another one is not."""
-    configure(project, FAST, {"picture": scenes(1)}, "{ different = true }")
+    configure(project, FAST, {"picture": scenes(1)}, "{ different = true, width = 64 }")
     async with server() as app:
         assert (await ran(app)).verdict == "passed"
         assert "the same pixels as p1_00001_.png" in message(await ran(app))
+        red = await ran(app, params={"11.inputs.seed": 2, "11.inputs.width": 32})
+        assert message(red) == "p1_00001_.png has width 32, 64 expected"
+        changed(project)
+        assert "the same pixels as p1_00001_.png" in message(await ran(app))
+        changed(project)
+        await app.breaker.reset(app.caller, actor={}, incident=(await app.breaker.show()).incident or "")
         assert (await ran(app, params={"11.inputs.seed": 2})).verdict == "passed"
         assert (await ran(app)).verdict == "passed"
+
+
+def changed(project: Path) -> None:
+    """Something has been worked on since the last red test."""
+    (project / f"work-{os.urandom(4).hex()}.py").touch()
 
 
 async def test_a_missing_golden_image_is_setup_and_says_how_to_accept_one(server: Servers, project: Path) -> None:

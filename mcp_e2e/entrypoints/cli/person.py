@@ -42,9 +42,8 @@ def actor() -> dict[str, Any]:
     user = None
     with contextlib.suppress(OSError, KeyError):
         user = getpass.getuser()
-    terminal = sys.stdin.isatty() and hasattr(os, "ttyname")
     return {
-        "tty": os.ttyname(sys.stdin.fileno()) if terminal else None,
+        "tty": os.ttyname(sys.stdin.fileno()) if hasattr(os, "ttyname") and sys.stdin.isatty() else None,
         "uid": os.getuid() if hasattr(os, "getuid") else None,
         "user": user,
         "parents": agent_markers.ancestors(),
