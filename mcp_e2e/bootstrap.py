@@ -21,6 +21,7 @@ from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.execs import Execs
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate
+from mcp_e2e.usecases.goldens import Goldens
 from mcp_e2e.usecases.reports import Reports
 from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.sessions import Sessions
@@ -62,6 +63,7 @@ class App:
         self.reports = Reports(place, gate, self.runs)
         self.execs = Execs(place, gate)
         self.breaker = Breakers(place)
+        self.goldens = Goldens(place, catalogue)
         self.status = Status(place, gate, sights, catalogue, self.runs, self.breaker)
         self.views = Views(place, self.runs, self.reports)
 

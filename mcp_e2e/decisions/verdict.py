@@ -4,15 +4,17 @@ A verdict is the server's own; nothing an agent says takes part in it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_e2e.decisions import expectations
+from mcp_e2e.decisions.expectations import Shown
 from mcp_e2e.decisions.likeness import without_noise
 from mcp_e2e.decisions.node_errors import OUT_OF_MEMORY, explain
 from mcp_e2e.model.jobs import ExitRecord, Job
 from mcp_e2e.model.runs import Failure, FailureKind, Verdict
-from mcp_e2e.model.work import Artifact, Collected, PromptFacts
+from mcp_e2e.model.work import PromptFacts
 
 _TELLING = re.compile(r"\b(error|failed|assert\w*|exception|fatal)\b", re.IGNORECASE)
 
@@ -69,8 +71,8 @@ def _last_words(log_tail: str) -> str:
     return f": {chosen[0][:200]}" if chosen else ""
 
 
-def of_prompt(test: str, facts: PromptFacts, collected: Collected, expect: Mapping[str, Any]) -> Judgement:
-    """A workflow's verdict from ComfyUI's history and the collected files.
+def of_prompt(test: str, facts: PromptFacts, shown: Shown, expect: Mapping[str, Any]) -> Judgement:
+    """A workflow's verdict from ComfyUI's history and what it produced.
 
     ``expect`` holds the configured expectations. An answer from the cache is no pass: nothing was tested.
     """
@@ -81,12 +83,13 @@ def of_prompt(test: str, facts: PromptFacts, collected: Collected, expect: Mappi
         return _node_error(test, facts)
     if facts.from_cache:
         return failed(test, Verdict.FAILED, "cached", "ComfyUI answered from its cache: nothing was executed")
-    if not collected.artifacts:
+    collected = shown.collected
+    if not collected.artifacts and not collected.left_out:
         why = "; ".join(collected.problems) or "the workflow ended without any output file"
         return failed(test, Verdict.FAILED, "no_output", why)
-    problems = [*collected.problems, *_unmet(collected.artifacts, expect)]
+    problems = expectations.unmet(shown, expect)
     if problems:
-        return failed(test, Verdict.FAILED, "assertion", "; ".join(problems))
+        return failed(test, Verdict.FAILED, "assertion", expectations.told(problems))
     return Judgement(Verdict.PASSED)
 
 
@@ -95,24 +98,6 @@ def _node_error(test: str, facts: PromptFacts) -> Judgement:
         return failed(test, Verdict.ERRORED, "execution_error", "ComfyUI reported an error without saying which")
     read = explain(facts.error)
     return Judgement(Verdict.FAILED, Failure(read.kind, read.sentence, signature(test, read.kind, read.cause)))
-
-
-def _unmet(artifacts: Sequence[Artifact], expect: Mapping[str, Any]) -> list[str]:
-    images = [artifact for artifact in artifacts if artifact.image is not None]
-    problems = []
-    wanted = expect.get("images")
-    if wanted is not None and len(images) != wanted:
-        problems.append(f"{len(images)} images instead of {wanted}")
-    for artifact in images:
-        image = artifact.image
-        assert image is not None
-        for side in ("width", "height"):
-            least = expect.get(f"min_{side}")
-            if least is not None and getattr(image, side) < least:
-                problems.append(f"{artifact.name} has {side} {getattr(image, side)}, at least {least} expected")
-        if expect.get("not_blank") and image.blank:
-            problems.append(f"{artifact.name} is blank: every pixel has one colour")
-    return problems
 
 
 def how_lost(job: Job) -> str:

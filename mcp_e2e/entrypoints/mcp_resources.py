@@ -72,6 +72,10 @@ async def _artifact(app: App, _: Caller, names: list[str]) -> tuple[Content, str
     return data, mime
 
 
+async def _thumbnail(app: App, _: Caller, names: list[str]) -> tuple[Content, str]:
+    return await app.views.thumbnail(names[0], names[1])
+
+
 @dataclass(frozen=True)
 class _Row:
     """``address`` is a URI or, with names in braces, an RFC 6570 template."""
@@ -101,6 +105,13 @@ _TABLE = (
     _Row(f"{SCHEME}runs/{{run}}", "run", "One run with its slots, attempts and checkpoints.", JSON, _run),
     _Row(f"{SCHEME}sessions/{{service}}/log", "session-log", "The end of a service's output.", TEXT, _session_log),
     _Row(f"{SCHEME}jobs/{{job}}/log", "job-log", "The end of a job's output.", TEXT, _job_log),
+    _Row(
+        f"{SCHEME}attempts/{{attempt}}/artifacts/{{name}}/thumbnail",
+        "thumbnail",
+        "An image that an attempt produced, at most 256 pixels a side and 20 KB: enough to see what it shows.",
+        "image/jpeg",
+        _thumbnail,
+    ),
     _Row(
         f"{SCHEME}attempts/{{attempt}}/artifacts/{{name}}",
         "artifact",

@@ -46,7 +46,7 @@ class Following:
         self.running_since = work.running_since
         self._client = client
         self._work = work
-        self._watch = watch
+        self.watch = watch
         self._listener = listener
         self._before = before
         self._quiet: Pulse | None = None
@@ -68,18 +68,18 @@ class Following:
             if self._listener.started or self._state is PromptState.RUNNING:
                 await self._note_running()
             expired = self._deadline is not None and anyio.current_time() > self._deadline
-            if expired or await self._watch.cancelled():
+            if expired or await self.watch.cancelled():
                 return await self._break_off(expired=expired)
             if await self._worker_died():
                 return End(None, self.running_since, dead_worker=DEAD)
-            await self._watch.progress(self._listener.progress() or self._standing)
+            await self.watch.progress(self._listener.progress() or self._standing)
             woken = await self._listener.wait(TURN_S if self._listener.hears_us else POLL_S)
             if woken and not self._listener.hears_us:
                 self._polled_at = float("-inf")
 
     async def obituary(self) -> str | None:
         """How the process died under the prompt, when it did."""
-        return await self._watch.obituary()
+        return await self.watch.obituary()
 
     @property
     def _due(self) -> bool:
@@ -108,7 +108,7 @@ class Following:
                 self._state = await self._client.state(self._work.prompt_id, queue)
                 break
             except ServiceUnavailable:
-                if anyio.current_time() > give_up or await self._watch.obituary():
+                if anyio.current_time() > give_up or await self.watch.obituary():
                     raise
                 await anyio.sleep(POLL_S)
         self._polled_at = anyio.current_time()
@@ -123,13 +123,13 @@ class Following:
             self._state = PromptState.RUNNING
             self.running_since = self.running_since or time.time()
             self._deadline = anyio.current_time() + self._work.timeout_s - (time.time() - self.running_since)
-            await self._watch.started(self.running_since)
+            await self.watch.started(self.running_since)
 
     async def _break_off(self, *, expired: bool) -> End:
-        then, at = await self._watch.pulse(), anyio.current_time()
+        then, at = await self.watch.pulse(), anyio.current_time()
         if await self._client.cancel(self._work.prompt_id, within_s=DEAF_S) is not PromptState.RUNNING:
             return End(await self._client.history(self._work.prompt_id), self.running_since, expired)
-        if has_died(self._before, then, await self._watch.pulse(), anyio.current_time() - at):
+        if has_died(self._before, then, await self.watch.pulse(), anyio.current_time() - at):
             return End(None, self.running_since, dead_worker=DEAD)
         return End(None, self.running_since, expired, deaf=True)
 
@@ -143,8 +143,8 @@ class Following:
             self._quiet = None
             return False
         if self._quiet is None:
-            self._quiet, self._quiet_at = await self._watch.pulse(), now
+            self._quiet, self._quiet_at = await self.watch.pulse(), now
         if quiet_s < QUIET_S:
             return False
         self._looked_at = now
-        return has_died(self._before, self._quiet, await self._watch.pulse(), now - self._quiet_at)
+        return has_died(self._before, self._quiet, await self.watch.pulse(), now - self._quiet_at)

@@ -4,13 +4,14 @@ Starting needs the configuration; going on with work that may run already needs 
 so any process can take it over, also one whose configuration is broken or lacks a secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mcp_e2e.decisions.verdict import Judgement
 from mcp_e2e.decisions.warmth import Loads
+from mcp_e2e.model.jobs import JobSpec
 from mcp_e2e.model.work import MemorySample, Pulse
 
 
@@ -26,12 +27,23 @@ class CommandWork:
 
 
 @dataclass(frozen=True)
+class JudgeWork:
+    """A command that judges collected outputs, run as ``job``; only whoever starts it asks for the ``spec``."""
+
+    jobs_dir: Path
+    job: str
+    spec: Callable[[], JobSpec]
+
+
+@dataclass(frozen=True)
 class WorkflowWork:
     """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
     ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
     ``owned``: the service is ours to free and restart. ``clean_process``: no attempt has used its memory before.
-    ``loads`` and ``memory_before`` are what ``Watch.submitted`` was told.
+    ``loads`` and ``memory_before`` are what ``Watch.submitted`` was told. ``outputs``: the server's own folder, when we
+    have started it here. ``reference``: the image to compare with, or a folder of golden ones. ``previous``: contents
+    by file name of the test's previous passed attempt.
     """
 
     attempt: str
@@ -47,6 +59,10 @@ class WorkflowWork:
     clean_process: bool = True
     loads: Loads = ()
     memory_before: MemorySample = ()
+    outputs: Path | None = None
+    reference: Path | None = None
+    previous: Mapping[str, str] | None = None
+    judge: JudgeWork | None = None
 
 
 @dataclass(frozen=True)

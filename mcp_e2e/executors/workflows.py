@@ -7,16 +7,15 @@ import anyio
 
 from mcp_e2e.adapters.comfyui.client import POLL_S, ComfyUI
 from mcp_e2e.adapters.comfyui.looking import look
-from mcp_e2e.adapters.comfyui.outputs import collect
 from mcp_e2e.adapters.comfyui.workflow import Graph, model_files
 from mcp_e2e.decisions import verdict, warmth
 from mcp_e2e.errors import ServiceUnavailable
-from mcp_e2e.executors import artifacts
+from mcp_e2e.executors.examining import examined
 from mcp_e2e.executors.following import End, Following
 from mcp_e2e.executors.memory import MemoryWatch, watching
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
-from mcp_e2e.model.work import OutputFile, PromptFacts
+from mcp_e2e.model.work import PromptFacts
 
 FREED_S = 5.0
 EMPTY = 0.8  # of a device's memory; what is left is for the driver and the desktop
@@ -57,14 +56,14 @@ async def _to_the_end(client: ComfyUI, work: WorkflowWork, following: Following,
     try:
         end = await following.to_the_end()
         memory.ended()
-        outcome = await _judge(client, work, end)
+        outcome = await _judge(client, work, end, following.watch)
     except ServiceUnavailable as error:
         why = await following.obituary() or f"ComfyUI stopped answering: {error.message}"
         outcome = Outcome(verdict.of_lost(work.test, why), _evidence(work), following.running_since)
     return replace(outcome, evidence={**outcome.evidence, "memory": await memory.facts()})
 
 
-async def _judge(client: ComfyUI, work: WorkflowWork, end: End) -> Outcome:
+async def _judge(client: ComfyUI, work: WorkflowWork, end: End, watch: Watch) -> Outcome:
     facts = end.facts
     if end.dead_worker:
         judgement = verdict.of_lost(work.test, end.dead_worker)
@@ -74,12 +73,12 @@ async def _judge(client: ComfyUI, work: WorkflowWork, end: End) -> Outcome:
     if facts is None:
         gone = f"ComfyUI does not know prompt {work.prompt_id} any more: it was restarted, or its queue was cleared"
         return Outcome(verdict.of_lost(work.test, gone), _evidence(work), end.running_since)
-    collected = await collect(client, _saved(facts), work.folder)
-    evidence = _evidence(work, facts) | {"artifacts": artifacts.listed(work.attempt, collected.artifacts)}
-    judgement = verdict.of_prompt(work.test, facts, collected, work.expect)
-    if judgement.failure is not None and judgement.failure.kind == "out_of_memory":
-        return await _out_of_memory(client, work, Outcome(judgement, evidence, *_span(facts, end)))
-    return Outcome(judgement, evidence, *_span(facts, end))
+    found = await examined(client, work, facts, watch, _span(facts, end))
+    outcome = replace(found, evidence={**_evidence(work, facts), **found.evidence})
+    failure = outcome.judgement.failure
+    if failure is not None and failure.kind == "out_of_memory" and facts.error is not None:
+        return await _out_of_memory(client, work, outcome)
+    return outcome
 
 
 def _cut_off(work: WorkflowWork, end: End) -> Outcome:
@@ -140,12 +139,6 @@ def _evidence(work: WorkflowWork, facts: PromptFacts | None = None) -> dict[str,
         if facts.error is not None and facts.error.traceback:
             evidence["log_tail"] = facts.error.traceback
     return evidence
-
-
-def _saved(facts: PromptFacts) -> tuple[OutputFile, ...]:
-    """The files a workflow is judged by: previews count only where nothing is saved."""
-    saved = tuple(file for file in facts.fresh_outputs if file.type == "output")
-    return saved or facts.fresh_outputs
 
 
 def _files(facts: PromptFacts) -> list[dict[str, str]]:

@@ -57,6 +57,14 @@ class OutputFile:
 
 
 @dataclass(frozen=True)
+class NodeText:
+    """What a node showed as text."""
+
+    node: str
+    text: str
+
+
+@dataclass(frozen=True)
 class NodeError:
     """The node that raised and what it raised; ``traceback`` is the end of it, newest call last.
 
@@ -87,6 +95,7 @@ class PromptFacts:
     executed: tuple[str, ...]
     cached: tuple[str, ...]
     outputs: tuple[OutputFile, ...] = ()
+    texts: tuple[NodeText, ...] = ()
     output_nodes: tuple[str, ...] = ()
     error: NodeError | None = None
     started_ms: int | None = None
@@ -102,6 +111,15 @@ class PromptFacts:
         """The files of output nodes that really ran this time."""
         return tuple(file for file in self.outputs if file.node not in self.cached)
 
+    @property
+    def saved(self) -> tuple[OutputFile, ...]:
+        """The files a workflow is judged by: previews count only where nothing is saved."""
+        return tuple(file for file in self.fresh_outputs if file.type == "output") or self.fresh_outputs
+
+    @property
+    def fresh_texts(self) -> tuple[NodeText, ...]:
+        return tuple(text for text in self.texts if text.node not in self.cached)
+
 
 @dataclass(frozen=True)
 class ImageFacts:
@@ -114,7 +132,11 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One collected file; ``name`` is unique within its attempt, ``path`` absolute. ``image`` None: not an image."""
+    """One collected file; ``name`` is unique within its attempt, ``path`` absolute.
+
+    ``image``: None where Pillow cannot read one. ``content``: equal for equal pixels or text, whatever else the file
+    holds; None where that cannot be told. ``key``: the node and which of its files, ``9-1``; empty for a text.
+    """
 
     name: str
     path: Path
@@ -122,6 +144,22 @@ class Artifact:
     bytes: int
     content_type: str
     image: ImageFacts | None = None
+    content: str | None = None
+    key: str = ""
+
+    @property
+    def kind(self) -> str:
+        """``image``, ``video``, ``audio``, ``text``, ``model`` (3D), or another first half of a media type."""
+        return self.content_type.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A listed file that was not brought home because of our own limits; ``why`` is a few words."""
+
+    name: str
+    content_type: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -130,6 +168,21 @@ class Collected:
 
     artifacts: tuple[Artifact, ...]
     problems: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An image beside the accepted one: ``difference`` is 1 - SSIM, or ``problem`` says why there is none.
+
+    ``picture``: a file that shows both; None where they are alike or cannot be shown.
+    """
+
+    image: str
+    golden: str
+    difference: float | None
+    problem: str | None = None
+    picture: Path | None = None
 
 
 RAM = "RAM"

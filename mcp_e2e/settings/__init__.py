@@ -2,12 +2,12 @@
 
 from mcp_e2e.settings.discover import FILE_NAME, Where, discover
 from mcp_e2e.settings.expand import UnsetVariable, expand, masked, unset_names
+from mcp_e2e.settings.expect import ExpectConfig, wishes
 from mcp_e2e.settings.load import check, load
 from mcp_e2e.settings.loaded import Loaded, shown
 from mcp_e2e.settings.schema import (
     BreakerConfig,
     ExecConfig,
-    ExpectConfig,
     GuardConfig,
     ProjectConfig,
     ReadyConfig,
@@ -43,4 +43,5 @@ __all__ = [
     "masked",
     "shown",
     "unset_names",
+    "wishes",
 ]

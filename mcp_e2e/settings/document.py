@@ -15,7 +15,7 @@ _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _ABOUT_ESCAPES = re.compile(r"unescaped|escape|hex value|unicode scalar", re.IGNORECASE)
 _ESCAPED = re.compile(r"[\b\t\n\f\r\x1b]")
 _ESCAPED_DRIVE = re.compile(r"[A-Za-z]:(?:[^\n]*\\)?[\b\t\n\f\r\x1b]")  # at the start only: scripts hold "if x:\n"
-_PATH_KEYS = frozenset({"cwd", "workflow", "state_dir", "watch", "clean", "reload_on"})
+_PATH_KEYS = frozenset({"cwd", "workflow", "state_dir", "golden_dir", "similar_to", "watch", "clean", "reload_on"})
 _BACKSLASH = 'a backslash in "…" starts an escape such as \\t or \\U'
 _BACKSLASH_FIX = "Write Windows paths in single quotes ('C:\\ComfyUI') or with / (\"C:/ComfyUI\")."
 

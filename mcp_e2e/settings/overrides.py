@@ -13,6 +13,7 @@ PARAM_PREFIX = "MCP_E2E_PARAM_"
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 OVERRIDES: dict[str, tuple[Key, Callable[[str], Any]]] = {
     "MCP_E2E_STATE_DIR": (("project", "state_dir"), str),
+    "MCP_E2E_GOLDEN_DIR": (("project", "golden_dir"), str),
     "MCP_E2E_RUN_MAX_ATTEMPTS_WITHOUT_CHECKPOINT": (("run", "max_attempts_without_checkpoint"), int),
     "MCP_E2E_BREAKER_CONSECUTIVE_FAILURES": (("breaker", "consecutive_failures"), int),
     "MCP_E2E_BREAKER_ELICITATION": (("breaker", "elicitation"), lambda text: _FLAGS.get(text.lower(), text)),

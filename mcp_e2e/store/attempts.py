@@ -146,6 +146,22 @@ def produced_by(con: sqlite3.Connection, service: str, limit: int = 50) -> list[
     return [_attempt(row) for row in rows]
 
 
+def passed_before(con: sqlite3.Connection, test: str) -> Attempt | None:
+    """The latest passed attempt of a test."""
+    row = con.execute(
+        "SELECT * FROM attempts WHERE test = ? AND verdict = 'passed' ORDER BY rowid DESC LIMIT 1", (test,)
+    ).fetchone()
+    return _attempt(row) if row else None
+
+
+def ended(con: sqlite3.Connection, test: str, limit: int = 20) -> list[Attempt]:
+    """The latest finished attempts of a test, newest first."""
+    rows = con.execute(
+        "SELECT * FROM attempts WHERE test = ? AND state = 'done' ORDER BY rowid DESC LIMIT ?", (test, limit)
+    ).fetchall()
+    return [_attempt(row) for row in rows]
+
+
 def used(con: sqlite3.Connection, service: str, generation: int) -> bool:
     """Whether an attempt has run on this life of the service already."""
     row = con.execute(

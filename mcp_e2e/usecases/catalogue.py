@@ -3,20 +3,24 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mcp_e2e.adapters import goldens
 from mcp_e2e.adapters.comfyui import wiring, workflow
 from mcp_e2e.adapters.spec import fill_python, missing_program
 from mcp_e2e.errors import ConfigError, NothingSelected, SetupError, UsageError
-from mcp_e2e.executors.orders import CommandWork, WorkflowWork
+from mcp_e2e.executors.orders import CommandWork, JudgeWork, WorkflowWork
 from mcp_e2e.model.jobs import JobSpec
 from mcp_e2e.model.runs import Attempt
 from mcp_e2e.model.services import Session
 from mcp_e2e.model.work import Usage
+from mcp_e2e.process import jobs
 from mcp_e2e.process.environment import DEFAULT_ENV_ALLOW, child_environment
 from mcp_e2e.process.sandbox import confinement
-from mcp_e2e.settings import Loaded, TestConfig, expand, unset_names
+from mcp_e2e.settings import ExpectConfig, Loaded, TestConfig, expand, unset_names, wishes
+from mcp_e2e.store import attempts
 from mcp_e2e.usecases.rail import limits
 from mcp_e2e.usecases.workplace import Workplace
 
@@ -77,10 +81,12 @@ class Catalogue:
         ]
         if test.workflow is not None:
             problems += self._workflow_problems(test)
-        if test.command is not None and not loaded.folder(test.cwd).is_dir():
+            problems += goldens.missing(loaded, test)
+        command = test.command or (test.expect.command if test.expect else None)
+        if command is not None and not loaded.folder(test.cwd).is_dir():
             problems.append(f"its cwd {loaded.folder(test.cwd)} is no folder")
-        elif test.command is not None:
-            program = missing_program(tuple(test.command), loaded.folder(test.cwd), environ.get("PATH"))
+        elif command is not None:
+            program = missing_program(tuple(command), loaded.folder(test.cwd), environ.get("PATH"))
             problems += [program] if program else []
         name = self.service_of(test)
         if name is not None:
@@ -124,26 +130,35 @@ class Catalogue:
 
     def command_spec(self, attempt: Attempt, session: Session | None) -> JobSpec:
         """The job that runs the attempt's command; needs the configuration and its secrets."""
+        test, url = self.test(attempt.test), session.url if session is not None else None
+        return self._spec(attempt, attempt.job or "", tuple(test.command or ()), attempt.timeout_s, url)
+
+    def _judge_spec(self, attempt: Attempt) -> JobSpec:
+        """The job whose command judges the outputs of the attempt, confined as a test's command is."""
+        expect = self.test(attempt.test).expect or ExpectConfig()
+        argv = tuple(attempt.carried["expect"]["command"])
+        return self._spec(attempt, attempt.carried["judge"], argv, expect.command_timeout_s, attempt.carried["url"])
+
+    def _spec(self, attempt: Attempt, job_id: str, argv: tuple[str, ...], timeout_s: float, url: str | None) -> JobSpec:
         test, loaded = self.test(attempt.test), self.loaded()
         environ = loaded.environment(self._place.environ)
         told = {
             "MCP_E2E_RUN": attempt.run,
             "MCP_E2E_ATTEMPT": attempt.id,
             "MCP_E2E_OUTPUT_DIR": str(self.folder(attempt)),
-            **({"MCP_E2E_SERVICE_URL": session.url} if session is not None and session.url else {}),
+            **({"MCP_E2E_SERVICE_URL": url} if url else {}),
             **{f"MCP_E2E_PARAM_{variable(name)}": str(value) for name, value in attempt.params.items()},
         }
-        job_id = attempt.job or ""
         allow = loaded.settings.exec.env_allow
         own = expand(test.env, environ) | told
         return JobSpec(
             id=job_id,
             kind="command",
-            argv=tuple(test.command or ()),
+            argv=argv,
             cwd=loaded.folder(test.cwd),
             env=child_environment(environ, DEFAULT_ENV_ALLOW if allow is None else allow, own, job_id),
             labels={"attempt": attempt.id, "test": test.id},
-            timeout_s=attempt.timeout_s,
+            timeout_s=timeout_s,
             merge_streams=True,
             confinement=confinement(
                 loaded.settings.exec.sandbox, self._place.layout.private, may_signal_service=test.may_signal_service
@@ -153,32 +168,45 @@ class Catalogue:
 
     def workflow_work(self, attempt: Attempt) -> WorkflowWork:
         """From the attempt's row alone; ``attempt.carried`` is what ``workflow_carried`` gave."""
+        carried = attempt.carried
+        job, outputs, reference = carried.get("judge"), carried.get("outputs"), carried.get("reference")
         return WorkflowWork(
             attempt=attempt.id,
             test=attempt.test,
-            name=str(attempt.carried.get("workflow", "")),
-            url=str(attempt.carried.get("url", "")),
+            name=str(carried.get("workflow", "")),
+            url=str(carried.get("url", "")),
             prompt_id=attempt.prompt_id or "",
             timeout_s=attempt.timeout_s,
-            expect=attempt.carried.get("expect", {}),
+            expect=carried.get("expect", {}),
             folder=self.folder(attempt),
             running_since=attempt.started_at,
             owned=bool(attempt.carried.get("owned")),
             clean_process=bool(attempt.carried.get("clean_process", True)),
             loads=attempt.carried.get("loads", ()),
             memory_before=tuple(Usage(*each) for each in attempt.carried.get("memory", ())),
+            outputs=Path(outputs) if outputs else None,
+            reference=Path(reference) if reference else None,
+            previous=carried.get("previous"),
+            judge=JudgeWork(self._place.layout.jobs, job, partial(self._judge_spec, attempt)) if job else None,
         )
 
-    def workflow_carried(self, attempt: Attempt, session: Session) -> dict[str, Any]:
+    async def workflow_carried(self, attempt: Attempt, session: Session) -> dict[str, Any]:
         """What is stored in the attempt's row so that any process can go on with it."""
-        test = self.test(attempt.test)
-        expect = test.expect.model_dump(exclude_none=True) if test.expect else {}
-        return {
+        test, loaded = self.test(attempt.test), self.loaded()
+        expect = test.expect or ExpectConfig()
+        reference = goldens.reference(loaded, test)
+        before = await self._place.run(partial(attempts.passed_before, test=test.id)) if expect.different else None
+        carried = {
             "workflow": Path(test.workflow or "").name,
             "url": session.url or "",
-            "expect": expect,
+            "expect": wishes(expect),
             "owned": not session.attached,
+            "outputs": str(session.outputs) if session.outputs and not session.attached else None,
+            "reference": str(reference) if reference else None,
+            "previous": dict(before.evidence.get("contents", {})) if before else None,
+            "judge": jobs.new_job_id() if expect.command else None,
         }
+        return {name: value for name, value in carried.items() if value is not None}
 
     def graph(self, attempt: Attempt) -> workflow.Graph:
         """The attempt's workflow with its params, made to execute anew."""

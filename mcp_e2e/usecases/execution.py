@@ -123,7 +123,7 @@ class Execution:
 
     async def _run_workflow(self, attempt: Attempt, session: Session) -> Outcome:
         graph = self._catalogue.graph(attempt)
-        carried = {**attempt.carried, **self._catalogue.workflow_carried(attempt, session)}
+        carried = {**attempt.carried, **await self._catalogue.workflow_carried(attempt, session)}
         attempt = replace(attempt, carried=carried)
         return await run_workflow(self._catalogue.workflow_work(attempt), graph, self._watch(attempt, session))
 

@@ -93,7 +93,7 @@ def attempt_facts(attempt: Attempt, now: float) -> dict[str, Any]:
 def _evidence(attempt: Attempt) -> dict[str, Any]:
     """What is stored, without what only we need; a log tail only where the test did not pass."""
     shown: Mapping[str, Any] = attempt.evidence
-    hidden = {"outputs"} | ({"log_tail"} if attempt.verdict == "passed" else set())
+    hidden = {"outputs", "contents", "keys"} | ({"log_tail"} if attempt.verdict == "passed" else set())
     kept = {name: value for name, value in shown.items() if name not in hidden and value is not None}
     if "log_tail" in kept:
         kept["log_tail"] = output.cut(str(kept["log_tail"]), SHORT_TAIL, SHORT_TAIL)

@@ -1,8 +1,12 @@
 """What resources read: facts without judging, since looking changes nothing."""
 
-import mimetypes
+from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
+
+from mcp_e2e.adapters import pictures
+from mcp_e2e.adapters.media import content_type
 from mcp_e2e.errors import NotFound
 from mcp_e2e.formats import FORMATS
 from mcp_e2e.process import jobs, output
@@ -75,6 +79,15 @@ class Views:
 
     async def artifact(self, attempt_id: str, name: str) -> tuple[bytes, str]:
         """A collected file and its media type; only files that the attempt's evidence lists."""
+        path = await self._artifact(attempt_id, name)
+        return path.read_bytes(), content_type(name)
+
+    async def thumbnail(self, attempt_id: str, name: str) -> tuple[bytes, str]:
+        """A small JPEG of a collected image. Raises UsageError for what is no image."""
+        path = await self._artifact(attempt_id, name)
+        return await anyio.to_thread.run_sync(pictures.thumbnail, path), "image/jpeg"
+
+    async def _artifact(self, attempt_id: str, name: str) -> Path:
         attempt = await self._place.run(lambda con: attempts.get(con, attempt_id))
         listed = attempt.evidence.get("artifacts", ()) if attempt else ()
         found = next((each for each in listed if each["name"] == name), None)
@@ -84,7 +97,7 @@ class Views:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()) or not path.is_file():
             raise NotFound(f"artifact {name!r} of {attempt_id} is gone")
-        return path.read_bytes(), mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return path
 
     def config(self) -> dict[str, Any]:
         return shown(self._place.settings())

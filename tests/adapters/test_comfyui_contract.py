@@ -11,8 +11,8 @@ import pytest
 from mcp_e2e.adapters import ADAPTERS
 from mcp_e2e.adapters.comfyui import workflow
 from mcp_e2e.adapters.comfyui.client import ComfyUI
+from mcp_e2e.adapters.comfyui.collecting import collect
 from mcp_e2e.adapters.comfyui.looking import look
-from mcp_e2e.adapters.comfyui.outputs import collect
 from mcp_e2e.errors import NotFound, SetupError
 from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState, Ready
 

@@ -1,14 +1,12 @@
 """Placeholders, image facts, history facts: no server needed."""
 
-from pathlib import Path
-
 import pytest
-from PIL import Image
 
-from mcp_e2e.adapters.comfyui.outputs import MAX_PIXELS, image_facts, prompt_facts, safe_name
+from mcp_e2e.adapters.comfyui.collecting import safe_name
+from mcp_e2e.adapters.comfyui.outputs import prompt_facts
 from mcp_e2e.adapters.placeholders import fill
 from mcp_e2e.errors import ConfigError
-from mcp_e2e.model.work import ImageFacts, OutputFile
+from mcp_e2e.model.work import NodeText, OutputFile
 
 VALUES = {"port": "8188", "outputs": "/tmp/o", "python": "/usr/bin/python3"}
 
@@ -27,31 +25,6 @@ def test_a_misspelt_placeholder_names_the_nearest(word: str, near: str) -> None:
     with pytest.raises(ConfigError) as refused:
         fill([f"--x={word}"], VALUES)
     assert refused.value.facts["nearest"] == near
-
-
-def test_image_facts_tell_size_and_blankness(tmp_path: Path) -> None:
-    """One colour or wholly transparent is blank; one differing pixel is not; text is no image."""
-    plain = Image.new("RGB", (5, 4), (1, 2, 3))
-    spotted = plain.copy()
-    spotted.putpixel((2, 2), (255, 90, 0))
-    clear = Image.new("RGBA", (5, 4), (0, 0, 0, 0))
-    clear.putpixel((1, 1), (7, 7, 7, 0))
-    cases = {"plain.png": (plain, True), "spotted.png": (spotted, False), "clear.png": (clear, True)}
-    cases |= {"grey.png": (Image.new("L", (5, 4), 7), True), "palette.gif": (spotted.convert("P"), False)}
-    for name, (image, blank) in cases.items():
-        image.save(tmp_path / name)
-        assert image_facts(tmp_path / name) == ImageFacts(5, 4, blank), name
-    (tmp_path / "t.png").write_text("no image")
-    (tmp_path / "cut.png").write_bytes((tmp_path / "spotted.png").read_bytes()[:50])
-    assert image_facts(tmp_path / "t.png") is None
-    assert image_facts(tmp_path / "cut.png") is None
-
-
-def test_a_huge_image_is_measured_but_not_decoded(tmp_path: Path) -> None:
-    """A decompression bomb costs its header only; whether it is blank stays open."""
-    side = int(MAX_PIXELS**0.5) + 1
-    Image.new("1", (side * 2, side)).save(tmp_path / "huge.png")
-    assert image_facts(tmp_path / "huge.png") == ImageFacts(side * 2, side, None)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +63,22 @@ def test_interrupted_and_error_are_told_apart_by_the_messages() -> None:
 
 
 def test_a_history_entry_with_strange_outputs_is_read() -> None:
-    """Text, flags, nulls and files under other keys occur; only files with a name are outputs."""
+    """Flags, nulls and files under other keys occur; files with a name and texts are outputs."""
     outputs = {"1": {"text": ["hi"], "animated": [True], "x": None}, "2": {"gifs": [{"filename": "a.mp4"}]}, "3": None}
+    outputs |= {"4": {"text": "one"}, "5": {"text": [["in", "a list"], 7, None, {}]}, "6": {"result": ["a.glb"]}}
     facts = prompt_facts("p", {"outputs": outputs, "status": None})
     assert (facts.status, facts.outputs) == ("success", (OutputFile("2", "a.mp4", "", "output"),))
+    assert [(each.node, each.text) for each in facts.texts] == [
+        ("1", "hi"),
+        ("4", "one"),
+        ("5", "in"),
+        ("5", "a list"),
+        ("5", "7"),
+    ]
+
+
+def test_a_text_from_the_cache_is_not_fresh_and_an_endless_one_is_cut() -> None:
+    """As with files, only what ran this time counts."""
+    done = {"messages": [["execution_cached", {"nodes": ["1"]}]], "status_str": "success"}
+    facts = prompt_facts("p", {"outputs": {"1": {"text": ["old"]}, "2": {"text": ["x" * 2_000_000]}}, "status": done})
+    assert facts.fresh_texts == (NodeText("2", "x" * 1_000_000),)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_e2e.decisions import verdict
+from mcp_e2e.decisions.expectations import Shown
 from mcp_e2e.model.jobs import ExitReason, ExitRecord, Job, JobState
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import Artifact, Collected, ImageFacts, NodeError, OutputFile, PromptFacts
@@ -105,7 +106,7 @@ def test_a_workflow_is_judged_by_history_and_files(
     facts: PromptFacts, collected: Collected, expect: dict[str, Any], kind: str | None
 ) -> None:
     """Only fresh output that meets what is expected passes; the cache never does."""
-    judged = verdict.of_prompt("t", facts, collected, expect)
+    judged = verdict.of_prompt("t", facts, Shown(collected), expect)
 
     assert (judged.failure.kind if judged.failure else None) == kind
     assert (judged.verdict is Verdict.PASSED) == (kind is None)
@@ -115,7 +116,7 @@ def test_a_node_error_names_node_and_class() -> None:
     """That is what has to be repaired."""
     error = NodeError("7", "VAEDecode", "ValueError", "bad latent\n")
 
-    judged = verdict.of_prompt("t", replace(DONE, status="error", error=error), image(), {})
+    judged = verdict.of_prompt("t", replace(DONE, status="error", error=error), Shown(image()), {})
 
     assert judged.failure is not None
     assert judged.failure.message == "node 7 (VAEDecode): ValueError: bad latent"

@@ -25,6 +25,8 @@ def found(uri: str) -> tuple[str, list[str]] | None:
         ("e2e://attempts/a1/artifacts/out.png", ("artifact", ["a1", "out.png"])),
         ("e2e://attempts/a1/artifacts/in%20a/f%C3%BC.png", ("artifact", ["a1", "in a/fü.png"])),
         ("e2e://attempts/a1/artifacts/in%2Fb.png", ("artifact", ["a1", "in/b.png"])),
+        ("e2e://attempts/a1/artifacts/in%2Fb.png/thumbnail", ("thumbnail", ["a1", "in/b.png"])),
+        ("e2e://attempts/a1/artifacts/in%2Fthumbnail", ("artifact", ["a1", "in/thumbnail"])),
         ("e2e://runs/", None),
         ("e2e://runs//report", None),
         ("e2e://jobs/j1", None),
@@ -53,6 +55,7 @@ def test_the_lists_say_where_things_are() -> None:
     ]
     assert sorted(template.uri_template for template in mcp_resources.templates()) == [
         "e2e://attempts/{attempt}/artifacts/{name}",
+        "e2e://attempts/{attempt}/artifacts/{name}/thumbnail",
         "e2e://jobs/{job}/log",
         "e2e://runs/{run}",
         "e2e://runs/{run}/report",

@@ -1,17 +1,13 @@
 """breaker status and reset: the reset is for a person at a terminal, and says why where it finds none."""
 
-import contextlib
-import getpass
-import os
 import secrets
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints.cli import agent_markers
+from mcp_e2e.entrypoints.cli import person
 from mcp_e2e.entrypoints.cli.options import Group, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
 from mcp_e2e.entrypoints.cli.work import inside, is_person
@@ -19,6 +15,7 @@ from mcp_e2e.errors import Refused, UsageError
 from mcp_e2e.formats.text import plain
 from mcp_e2e.model.answers import BreakerLine
 
+NOT_DONE = "the breaker was not reset"
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look alike
 CODE_LENGTH = 5
 REFUSED_SHOWN = 10
@@ -60,15 +57,18 @@ def reset(said: Said) -> Outcome:
 
     For a person at a terminal; an agent is refused. The next test is a probe: a pass closes the breaker.
     """
-    _only_for_a_person()
+    person.no_agent(NOT_DONE, "Ask the user to look at the incident and to clear it in a terminal of their own.")
+    person.at_terminal(NOT_DONE, "A person has to call it in a terminal of their own.")
     incident = inside(said, _incident)
     talk(plain(incident))
     code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
-    if _typed(f"To let one test run again, type {code}: ") != code:
+    if person.typed(f"To let one test run again, type {code}: ") != code:
         raise _refused("that was not the code", "Nothing was changed. Call again for a new code.", "code")
-    actor = _actor()
+    actor = person.actor()
     if incident.get("failed_probes", 0) >= REASON_AFTER:
-        actor["reason"] = _typed(f"{incident['failed_probes']} probes have failed already. What is different now? ")
+        actor["reason"] = person.typed(
+            f"{incident['failed_probes']} probes have failed already. What is different now? "
+        )
         if not actor["reason"]:
             raise _refused("no reason was given", "Nothing was changed. Say what has changed since.", "reason")
 
@@ -92,24 +92,8 @@ def lock(said: Said, reason: str) -> Outcome:
     return inside(said, work)
 
 
-def _only_for_a_person() -> None:
-    """Raises Refused where an agent's mark stands, or where nobody can look and type."""
-    if mark := agent_markers.found(os.environ):
-        raise _refused(
-            mark.shown,
-            "Ask the user to look at the incident and to clear it in a terminal of their own.",
-            "agent",
-            marker=mark.name,
-        )
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise _refused(
-            "it needs a terminal on stdin and stderr", "A person has to call it in a terminal of their own.", "terminal"
-        )
-
-
-def _refused(why: str, remedy: str, rule: str, **facts: Any) -> Refused:
-    message = f"the breaker was not reset: {why}"
-    return Refused(message, text=f"{message}. {remedy}", remedy=remedy, refused=True, rule=rule, **facts)
+def _refused(why: str, remedy: str, rule: str) -> Refused:
+    return person.refused(NOT_DONE, why, remedy, rule)
 
 
 async def _incident(app: App) -> dict[str, Any]:
@@ -127,25 +111,3 @@ def _known(found: Mapping[str, Any]) -> dict[str, Any]:
     refused = found.get("refused", [])
     calls = [f"{call['at']} {call['tool']} by {call['by']}" for call in refused[-REFUSED_SHOWN:]]
     return {"project": found.get("project"), "calls_refused_since": len(refused), "latest_of_them": calls}
-
-
-def _typed(question: str) -> str:
-    """One line from the terminal; empty when it was closed."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    with contextlib.suppress(EOFError):
-        return sys.stdin.readline().strip()
-    return ""
-
-
-def _actor() -> dict[str, Any]:
-    """Who did it, for the record: terminal, user, and the processes this one comes from."""
-    user = None
-    with contextlib.suppress(OSError, KeyError):
-        user = getpass.getuser()
-    return {
-        "tty": os.ttyname(sys.stdin.fileno()) if hasattr(os, "ttyname") else None,
-        "uid": os.getuid() if hasattr(os, "getuid") else None,
-        "user": user,
-        "parents": agent_markers.ancestors(),
-    }
