@@ -73,9 +73,7 @@ class Following:
             if await self._worker_died():
                 return End(None, self.running_since, dead_worker=DEAD)
             await self.watch.progress(self._listener.progress() or self._standing)
-            woken = await self._listener.wait(TURN_S if self._listener.hears_us else POLL_S)
-            if woken and not self._listener.hears_us:
-                self._polled_at = float("-inf")
+            await self._listener.wait(TURN_S if self._listener.hears_us else POLL_S)
 
     async def obituary(self) -> str | None:
         """How the process died under the prompt, when it did."""

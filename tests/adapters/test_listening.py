@@ -1,5 +1,6 @@
 """What a listener hears of its own prompt, on the simulated and on a real ComfyUI."""
 
+import json
 import uuid
 
 import anyio
@@ -67,11 +68,13 @@ async def test_a_node_that_raises_is_an_end_too(comfyui: Backend) -> None:
 
 
 async def test_of_a_prompt_that_is_not_ours_nothing_is_taken_for_ours(comfyui: Backend) -> None:
-    """Another client's prompt wakes nobody here and is no progress of ours."""
+    """The server tells everybody of the steps of a prompt that was posted without a client id."""
     async with ComfyUI(comfyui.url) as client, client.listening(new_id()) as listener:
         await listener.address()
         other = new_id()
-        await client.submit(workflow.freshen(picture("other"), new_id()), other)
+        body = {"prompt": chain(comfyui).nodes, "prompt_id": other}
+        async with httpx.AsyncClient(base_url=comfyui.url, trust_env=False) as http:
+            (await http.post("/prompt", json=body)).raise_for_status()
         with anyio.fail_after(WAIT_S):
             while await client.state(other) is not PromptState.DONE:
                 await anyio.sleep(0.01)
@@ -79,7 +82,7 @@ async def test_of_a_prompt_that_is_not_ours_nothing_is_taken_for_ours(comfyui: B
 
 
 async def test_a_cut_connection_is_made_again_under_another_id(simulated: Backend) -> None:
-    """Of the running prompt it hears no more by name, but that the queue has changed; the end is found by asking."""
+    """Of the running prompt it hears no more; the end is found by asking."""
     work, prompt_id = chain(simulated), new_id()
     async with ComfyUI(simulated.url) as client, client.listening(prompt_id, work) as listener:
         address = await listener.address()
@@ -92,7 +95,17 @@ async def test_a_cut_connection_is_made_again_under_another_id(simulated: Backen
             assert listener.client_id != address
             assert not listener.hears_us
             while await client.state(prompt_id) is not PromptState.DONE:
-                assert await listener.wait(WAIT_S)
+                await listener.wait(0.05)
+    assert not listener.ended
+
+
+async def test_the_end_that_older_servers_tell_is_understood() -> None:
+    """No node executes any more; a node that begins is no end."""
+    async with httpx.AsyncClient() as http:
+        listener = Listener(http, "p")
+        for node_id, ended in (("3", False), (None, True)):
+            listener._hear(json.dumps({"type": "executing", "data": {"node": node_id, "prompt_id": "p"}}))
+            assert listener.ended is ended
 
 
 async def test_without_a_socket_there_is_an_address_all_the_same() -> None:

@@ -100,6 +100,9 @@ async def test_a_comfyui_killed_in_mid_prompt_is_lost_restarted_and_run_once_mor
         assert (done.verdict, done.rerun_of) == ("passed", begun.attempt)
         assert done.evidence is not None
         assert done.evidence["generation"] == session.generation + 1
+        (lost, _) = (await app.runs.get(done.position.run)).slot(1).attempts  # type: ignore[union-attr]
+        assert lost.failure is not None
+        assert lost.failure.message == "comfyui died under it (generation 1): signal 9"
         assert (await app.breaker.show()).consecutive_failures == 0
 
 

@@ -2,8 +2,7 @@
 
 Nothing heard here is the truth: an event can be lost with its connection, and an end is told before it can be looked
 up. Each connection has a client id of its own. One id used again is unregistered when the server notices the end of the
-connection before, and is then told nothing any more; so after a reconnect our prompt is only heard of through the queue
-counts that go to everybody.
+connection before, and is then told nothing any more; so after a reconnect nothing is heard of the prompt that runs.
 """
 
 import json
@@ -58,13 +57,11 @@ class Listener:
         self._posted_as = self.client_id or f"mcp_e2e-{uuid.uuid4()}"
         return self._posted_as
 
-    async def wait(self, within_s: float) -> bool:
-        """Until something has happened that is worth a look, at most ``within_s``; False when the time is up."""
+    async def wait(self, within_s: float) -> None:
+        """Until something was heard that is worth a look, at most ``within_s``."""
         with anyio.move_on_after(within_s):
             await self._woken.wait()
-        happened = self._woken.is_set()
         self._woken = anyio.Event()
-        return happened
 
     def progress(self) -> str | None:
         """Node, step and how much of the graph is done, in a few words; None when nothing was heard of it."""
@@ -125,9 +122,7 @@ class Listener:
             return
         if not isinstance(data, Mapping):
             return
-        if kind == "status" and not self.hears_us:
-            self._wake()
-        elif data.get("prompt_id") == self.prompt_id:
+        if data.get("prompt_id") == self.prompt_id:
             self.heard_at = anyio.current_time()
             self._note(kind, data)
 
