@@ -127,9 +127,12 @@ async def test_the_workspace_that_comfy_cli_remembers(tmp_path: Path, system: st
 
 
 @pytest.mark.parametrize("system", DESKTOP_LIST)
-async def test_the_installations_of_the_desktop_app(tmp_path: Path, system: str) -> None:
+async def test_the_installations_of_the_desktop_app(
+    tmp_path: Path, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each with its code in a folder below; an entry without a folder of its own is none."""
     root = comfyui(tmp_path / "Installs" / "one" / "ComfyUI")
+    monkeypatch.chdir(comfyui(tmp_path / "here"))
     entries = [{"installPath": str(root.parent), "sourceId": "standalone"}, {"sourceId": "cloud", "installPath": ""}]
     written(tmp_path / DESKTOP_LIST[system], entries)
 
@@ -227,8 +230,9 @@ async def test_a_wrong_name_is_a_usage_error(tmp_path: Path, named: str, said: s
 
 async def test_an_address_where_nothing_answers(tmp_path: Path) -> None:
     """Told at once: the configuration would be of no use."""
-    with pytest.raises(ServiceUnavailable, match="no ComfyUI answers"):
-        await found_by(machine(tmp_path), tmp_path, f"http://127.0.0.1:{free_port()}")
+    for named in (f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"):
+        with pytest.raises(ServiceUnavailable, match="no ComfyUI answers"):
+            await found_by(machine(tmp_path), tmp_path, named)
 
 
 async def test_the_simulated_one_is_taken_only_when_named(tmp_path: Path, simulated: Backend) -> None:

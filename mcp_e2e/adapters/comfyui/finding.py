@@ -1,5 +1,6 @@
 """Finds ComfyUI: what a person named, what runs, what lies near, what installers noted; says where it looked."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from mcp_e2e.adapters.comfyui.running import Running
 from mcp_e2e.errors import ServiceUnavailable, UsageError
 from mcp_e2e.settings.discover import expanded
 from mcp_e2e.settings.services import wrong_url
+
+_HOST_PORT = re.compile(r"[\w.-]{2,}:\d+")  # longer than the letter of a drive
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ async def find(
 
 
 async def _named(named: str, cwd: Path, runs: Iterable[Running]) -> Found:
-    if "://" in named:
-        url = named.rstrip("/")
+    if "://" in named or _HOST_PORT.fullmatch(named):
+        url = (named if "://" in named else f"http://{named}").rstrip("/")
         if wrong := wrong_url(url):
             raise UsageError(f"--comfyui {named} {wrong}", remedy="Write it like http://127.0.0.1:8188.")
         there, what = await running.at(url)

@@ -38,8 +38,9 @@ def noted(machine: Machine) -> Iterator[Place]:
             yield f"comfy-cli's {key}", Path(folder)
     installed = _json(_data(machine, "comfyui-desktop-2") / "installations.json")
     for entry in installed if isinstance(installed, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("installPath"), str):
-            yield "the Desktop app's list", Path(entry["installPath"])
+        told = entry.get("installPath") if isinstance(entry, dict) else None
+        if isinstance(told, str) and told:  # the entry of its cloud has none
+            yield "the Desktop app's list", Path(told)
 
 
 def usual(machine: Machine) -> Iterator[Place]:
