@@ -6,13 +6,13 @@ It is not ComfyUI and generates nothing with a model; it boots slowly, opens its
 HTTP API and its event socket that the ``comfyui`` adapter drives it unchanged. ``/system_stats`` reports the version
 ``0.0.0-simulated``, so a simulated result cannot pass for a real one. One suite of tests holds it to the real one.
 
-What is imitated was seen on 0.3.64, 0.9.2 and 0.33.0; ``--imitate`` chooses one of the three. The tests of the wire hold
-both to it (tests/adapters/test_wire*.py). Every difference from the real server that is known:
+What is imitated was seen on 0.3.64, 0.9.2 and 0.33.0; ``--imitate`` chooses one of the three, and the tests of the
+wire (tests/adapters/test_wire*.py) hold both sides to it. Every difference from the real server that is known:
 
 - Nodes: seven of the real ones, and five of its own whose names begin with Simulated. Their prose (messages, details,
   tracebacks) is its own; types, names of fields and statuses are the real ones.
-- Missing: uploads, ``/models``, ``/embeddings``, ``/userdata``, ``/settings``, ``/internal`` with its log, the web page,
-  cancelling and sorting and previews in ``/api/jobs``, refusal of a foreign ``Origin``, compression of answers.
+- Missing: uploads, ``/models``, ``/embeddings``, ``/userdata``, ``/settings``, ``/internal`` with its log, the web
+  page, cancelling and sorting and previews in ``/api/jobs``, refusal of a foreign ``Origin``, compression of answers.
 - Times: the gap before a history entry is always 0.03 s. Loading a checkpoint and ``SimulatedText`` hear no interrupt,
   as in reality; ``SimulatedSlow`` hears it at once and not at its next step.
 - Memory: each checkpoint takes a fixed part of ``vram_free``, and nothing else does. An out-of-memory error belongs to
