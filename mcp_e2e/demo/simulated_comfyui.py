@@ -6,19 +6,23 @@ It is not ComfyUI and generates nothing with a model; it boots slowly, opens its
 HTTP API and its event socket that the ``comfyui`` adapter drives it unchanged. ``/system_stats`` reports the version
 ``0.0.0-simulated``, so a simulated result cannot pass for a real one. One suite of tests holds it to the real one.
 
-Every difference from the real server that is known:
+What is imitated was seen on 0.3.64, 0.9.2 and 0.33.0; ``--imitate`` chooses one of the three, and the tests of the
+wire (tests/adapters/test_wire*.py) hold both sides to it. Every difference from the real server that is known:
 
-- Nodes: eight of the real ones, and five of its own whose names begin with Simulated. Their prose (error messages,
-  descriptions, tracebacks) is its own; error types, names of fields and statuses are the real ones.
-- Missing: uploads, ``/models``, ``/embeddings``, ``/userdata``, ``/settings``, ``/internal``, the web page, cancelling
-  through ``/api/jobs``, its sorting and its preview; refusal of a foreign ``Origin``; compression; the ring of logs.
-- Times: the gap before a history entry is always 0.03 s. A loading checkpoint and ``SimulatedText`` listen to no
-  interrupt, as in reality, but all else does at once. Model weights are a number in ``vram_free``, nothing more.
+- Nodes: seven of the real ones, and five of its own whose names begin with Simulated. Their prose (messages, details,
+  tracebacks) is its own; types, names of fields and statuses are the real ones.
+- Missing: uploads, ``/models``, ``/embeddings``, ``/userdata``, ``/settings``, ``/internal`` with its log, the web
+  page, cancelling and sorting and previews in ``/api/jobs``, refusal of a foreign ``Origin``, compression of answers.
+- Times: the gap before a history entry is always 0.03 s. Loading a checkpoint and ``SimulatedText`` hear no interrupt,
+  as in reality; ``SimulatedSlow`` hears it at once and not at its next step.
+- Memory: each checkpoint takes a fixed part of ``vram_free``, and nothing else does. An out-of-memory error belongs to
+  the one node that raises it; the real one may fail in any node from then on.
 - Previews are sent for every step; the real one sends them only when started with ``--preview-method``.
 - Temporary pictures live in memory, not in a folder; ``LoadImage`` knows ``[output]`` but not ``[temp]``.
 - A ``client_id`` that is a list or an object ends the real server; here the prompt runs and nobody is told.
-- The cache that the newest version has by default gives way under memory pressure; here it is the classic one.
-- Of its own: ``POST /simulated/drop-sockets`` and the options named below that no real server has.
+- The default cache of 0.33 gives way under memory pressure; here it is the classic one, as which it behaved otherwise.
+- 0.8.0 calls an interrupted job failed; here it is cancelled, as from 0.9.2 on.
+- Of its own: ``POST /simulated/drop-sockets``, which cuts all sockets, and the options of the second group below.
 """
 
 import argparse

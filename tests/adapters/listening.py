@@ -41,12 +41,19 @@ class Ear:
             self._news = anyio.Event()
 
     async def until(self, event: str, **fields: Any) -> Any:
-        """The data of the first message of that type and with those fields, heard already or to come."""
+        """The data of the first message of that type, heard already or to come, with those fields.
+
+        A field is a value, or a function that tells whether it fits.
+        """
+
+        def fits(wanted: Any, value: Any) -> bool:
+            return bool(wanted(value)) if callable(wanted) else value == wanted
+
         seen = 0
         with anyio.fail_after(LIMIT_S):
             while True:
                 for kind, data in self.heard[seen:]:
-                    if kind == event and all(data.get(name, fields) == value for name, value in fields.items()):
+                    if kind == event and all(fits(wanted, data.get(name, fields)) for name, wanted in fields.items()):
                         return data
                 seen = len(self.heard)
                 assert not self.closed, f"closed before {event} {fields} came"
@@ -113,6 +120,14 @@ class Wire:
             while not (entry := await self.entry(prompt_id)):
                 await anyio.sleep(0.01)
         return entry
+
+    async def quiet(self) -> None:
+        """Nothing waits and nothing runs: what a test left behind is ended."""
+        with anyio.fail_after(LIMIT_S):
+            while (await self.http.get("/prompt")).json()["exec_info"]["queue_remaining"]:
+                await self.http.post("/queue", json={"clear": True})
+                await self.http.post("/interrupt", json={})
+                await anyio.sleep(0.05)
 
     async def run(self, graph: Graph, **more: Any) -> dict[str, Any]:
         return await self.ended(await self.post(graph, **more))

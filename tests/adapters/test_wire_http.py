@@ -33,6 +33,7 @@ SAVE = GOOD["2"]
 async def server(wire: Backend) -> AsyncIterator[Wire]:
     async with talking(wire) as opened:
         yield opened
+        await opened.quiet()
 
 
 def differs(what: str, backend: Backend) -> Any:
