@@ -213,8 +213,8 @@ def _unknown(error: NodeError) -> str:
 
 
 def _words(message: str) -> str:
-    """The message in one line, without stars and what a server adds for people in front of its page."""
-    told = message.partition("This error means you ran out of memory")[0]
+    """The message in one line, without stars, a server's tips, and the advice to load a file without any check."""
+    told = re.split(r"This error means you ran out of memory|In PyTorch 2\.6,", message, maxsplit=1)[0]
     return re.sub(r"^[*\s]*(?:ERROR:?\s+)?", "", " ".join(told.split()))
 
 

@@ -182,6 +182,8 @@ def test_what_a_server_adds_for_people_before_its_page_is_left_out() -> None:
     tips = "CUDA out of memory.\nThis error means you ran out of memory on your GPU.\n\nTIPS: smaller batches."
     read = explain(replace(PLAIN, exception="torch.OutOfMemoryError", message=tips))
     assert "TIPS" not in read.sentence
+    unsafe = "Weights only load failed. In PyTorch 2.6, we changed it. Re-running with weights_only=False will succeed"
+    assert "Re-running" not in explain(replace(PLAIN, exception="UnpicklingError", message=unsafe)).sentence
     stars = explain(replace(PLAIN, message="**** ERROR: it is broken"))
     assert stars.sentence == "node 7 (VAEDecode): ValueError: it is broken"
 
