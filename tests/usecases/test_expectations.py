@@ -285,13 +285,15 @@ async def test_a_missing_judge_is_setup_and_one_that_is_not_needed_does_not_run(
         assert not list(project.glob(".mcp-e2e/artifacts/*/*/ran"))
 
 
-async def test_a_judged_attempt_can_be_cancelled(server: Servers, project: Path) -> None:
-    """The command's tree ends with it, and nothing is red."""
+@pytest.mark.parametrize("by", ["attempt", "job"])
+async def test_a_judged_attempt_can_be_cancelled(server: Servers, project: Path, by: str) -> None:
+    """By its own id or that of the command's job: the tree ends with it, and nothing is red."""
     judging(project, "(out / 'began').touch()\ntime.sleep(60)")
     async with server() as app:
         begun = await app.attempts.run(app.caller, test="picture", wait_seconds=0)
         await until_judged(project)
-        await app.execs.job(app.caller, action="cancel", id=begun.attempt)
+        name = begun.attempt if by == "attempt" else (await stored(app)).carried["judge"]
+        await app.execs.job(app.caller, action="cancel", id=name)
         done = await app.attempts.run(app.caller, test="picture", wait_seconds=30)
         assert done.verdict == "cancelled"
         assert (await app.breaker.show()).consecutive_failures == 0
