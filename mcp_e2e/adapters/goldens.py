@@ -1,5 +1,6 @@
 """Golden images: one PNG for each image of a test, named by node and number, in a folder that is committed."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mcp_e2e.model.work import Artifact, Comparison
 from mcp_e2e.settings import Loaded, TestConfig
 
 SUFFIX = ".png"
+COMPARED = "compared"
 
 
 def folder_of(loaded: Loaded, test: str) -> Path:
@@ -91,8 +93,11 @@ def compared(image: Artifact, golden: Path, limit: float) -> Comparison:
     apart = pictures.difference(old, new)
     picture = None
     if apart > limit:
-        picture = image.path.with_name(f"compared_{image.path.stem}{SUFFIX}")
-        pictures.write_png(pictures.side_by_side(old, new), picture)
+        path = image.path.with_name(COMPARED) / f"{image.key}{SUFFIX}"  # where no output can lie
+        with contextlib.suppress(OSError):  # an output of that name, or a full disk: the number alone tells enough
+            path.parent.mkdir(exist_ok=True)
+            pictures.write_png(pictures.side_by_side(old, new), path)
+            picture = path
     return Comparison(image.name, name, apart, picture=picture)
 
 

@@ -150,7 +150,7 @@ def _alike(shown: Shown, expect: Mapping[str, Any]) -> Iterator[str]:
         if each.difference is None:
             yield f"{each.image}: {each.problem}" if each.image else str(each.problem)
         elif each.difference > expect["tolerance"]:
-            seen = f" (see {each.picture.name})" if each.picture else ""
+            seen = f" (see {each.picture.parent.name}/{each.picture.name})" if each.picture else ""
             yield (
                 f"{each.image} differs from {each.golden} by {each.difference:.4f}, "
                 f"at most {expect['tolerance']:g} expected{seen}"

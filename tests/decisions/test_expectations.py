@@ -115,10 +115,10 @@ def test_an_image_that_was_there_before_is_not_different() -> None:
 
 def test_a_difference_over_the_limit_tells_both_and_the_picture() -> None:
     """At the limit it is alike."""
-    apart = Comparison("x.png", "portrait/9-1.png", 0.31234, picture=Path("/a/compared_x.png"))
+    apart = Comparison("x.png", "portrait/9-1.png", 0.31234, picture=Path("/a/compared/9-1.png"))
     found = sentences(shown(picture(), comparisons=[apart]), golden=True, tolerance=0.05)
     assert found == [
-        "x.png differs from portrait/9-1.png by 0.3123, at most 0.05 expected (see compared_x.png)",
+        "x.png differs from portrait/9-1.png by 0.3123, at most 0.05 expected (see compared/9-1.png)",
     ]
     sizes = Comparison("x.png", "portrait/9-1.png", None, "is 8 x 8, portrait/9-1.png is 9 x 9")
     lone = Comparison("", "portrait/9-2.png", None, "there is no image like portrait/9-2.png this time")

@@ -149,8 +149,8 @@ async def test_a_golden_image_is_accepted_kept_to_and_replaced(server: Servers, 
 
         other = await ran(app, params={"12.inputs.seed": 6})
         assert "p2_00001_.png differs from picture/22-1.png by 0." in message(other)
-        assert "at most 0.05 expected (see compared_p2_00001_.png)" in message(other)
-        assert "compared_p2_00001_.png" in [each["name"] for each in evidence(other)["artifacts"]]
+        assert "at most 0.05 expected (see compared/22-1.png)" in message(other)
+        assert "compared/22-1.png" in [each["name"] for each in evidence(other)["artifacts"]]
         assert evidence(other)["unmet"] == ["golden"]
         offer = await app.goldens.offer("picture")
         assert "picture/22-1.png, from which it differs by 0." in offer.shown()["images"][1]["replaces"]
@@ -285,13 +285,15 @@ async def test_a_missing_judge_is_setup_and_one_that_is_not_needed_does_not_run(
         assert not list(project.glob(".mcp-e2e/artifacts/*/*/ran"))
 
 
-async def test_a_judged_attempt_can_be_cancelled(server: Servers, project: Path) -> None:
-    """The command's tree ends with it, and nothing is red."""
+@pytest.mark.parametrize("by", ["attempt", "job"])
+async def test_a_judged_attempt_can_be_cancelled(server: Servers, project: Path, by: str) -> None:
+    """By its own id or that of the command's job: the tree ends with it, and nothing is red."""
     judging(project, "(out / 'began').touch()\ntime.sleep(60)")
     async with server() as app:
         begun = await app.attempts.run(app.caller, test="picture", wait_seconds=0)
         await until_judged(project)
-        await app.execs.job(app.caller, action="cancel", id=begun.attempt)
+        name = begun.attempt if by == "attempt" else (await stored(app)).carried["judge"]
+        await app.execs.job(app.caller, action="cancel", id=name)
         done = await app.attempts.run(app.caller, test="picture", wait_seconds=30)
         assert done.verdict == "cancelled"
         assert (await app.breaker.show()).consecutive_failures == 0
@@ -387,4 +389,4 @@ async def test_a_real_comfyui_gives_every_kind_and_a_golden_image(server: Server
         assert "differs from picture/2-1.png by 0." in message(other)
         names = [each["name"] for each in evidence(other)["artifacts"]]
         assert "text_4.txt" in names
-        assert any(name.startswith("compared_") for name in names)
+        assert "compared/2-1.png" in names
