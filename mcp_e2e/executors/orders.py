@@ -4,7 +4,7 @@ Starting needs the configuration; going on with work that may run already needs 
 so any process can take it over, also one whose configuration is broken or lacks a secret.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,11 +39,11 @@ class JudgeWork:
 class WorkflowWork:
     """A workflow that runs as ``prompt_id`` on the ComfyUI at ``url``; its outputs are collected into ``folder``.
 
-    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running.
-    ``owned``: the service is ours to free and restart. ``clean_process``: no attempt has used its memory before.
-    ``loads`` and ``memory_before`` are what ``Watch.submitted`` was told. ``outputs``: the server's own folder, when we
-    have started it here. ``reference``: the image to compare with, or a folder of golden ones. ``previous``: contents
-    by file name of the test's previous passed attempt.
+    ``timeout_s`` counts from ``running_since`` (UTC seconds), or from when it is first seen running. ``owned``: the
+    service is ours to free and restart. ``clean_process``: no attempt has used its memory before. ``failed_nodes``:
+    custom nodes that it could not import. ``loads`` and ``memory_before`` are what ``Watch.submitted`` was told.
+    ``outputs``: the server's own folder, when we have started it here. ``reference``: the image to compare with, or a
+    folder of golden ones. ``previous``: contents by file name of the test's previous passed attempt.
     """
 
     attempt: str
@@ -57,6 +57,7 @@ class WorkflowWork:
     running_since: float | None = None
     owned: bool = False
     clean_process: bool = True
+    failed_nodes: Sequence[str] = ()
     loads: Loads = ()
     memory_before: MemorySample = ()
     outputs: Path | None = None

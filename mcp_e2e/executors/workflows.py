@@ -38,7 +38,7 @@ async def run_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> Outcom
         loads = tuple((model.node, model.file) for model in model_files(graph))
         work = replace(work, loads=loads, memory_before=memory.begins())
         await watch.submitted({"loads": loads, "memory": work.memory_before})
-        await client.submit(graph, work.prompt_id, address)
+        await client.submit(graph, work.prompt_id, address, work.failed_nodes)
         return await _to_the_end(client, work, Following(client, work, watch, listener, pulse), memory)
 
 

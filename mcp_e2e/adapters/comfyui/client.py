@@ -4,7 +4,7 @@ Every call raises ``ServiceUnavailable`` when the server cannot be reached or an
 HTTP is the truth; what a ``Listener`` hears only says when to ask.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,7 @@ from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState, Queue
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # answers take under 0.4 s even while a sampler runs
 POLL_S = 0.2
+_ABOUT_THE_WORKFLOW = frozenset({200, 400, 413, 500})
 _REPAIR = "Repair the workflow or install what is missing, then call again; nothing was run."
 
 
@@ -41,8 +42,8 @@ class ComfyUI:
     ) -> None:
         await self._http.aclose()
 
-    async def check(self, graph: Graph) -> tuple[str, ...]:
-        """One sentence for each unknown node class and missing model; empty when none. Queues nothing."""
+    async def check(self, graph: Graph, failed_nodes: Sequence[str] = ()) -> tuple[str, ...]:
+        """One sentence for each unknown node class, missing model and broken link; empty when none. Queues nothing."""
         info: dict[str, Mapping[str, Any]] = {}
         at_once = anyio.Semaphore(8)
 
@@ -55,16 +56,19 @@ class ComfyUI:
             for node_class in {graph.class_of(node) for node in graph.nodes}:
                 group.start_soon(ask, node_class)
         known = [] if all(info.values()) else list(await self._json("GET", "/object_info"))
-        return (*rejections.unknown_classes(graph, info, known), *rejections.missing_models(graph, info))
+        return rejections.foreseen(graph, info, known, failed_nodes)
 
     def listening(self, prompt_id: str, graph: Graph | None = None) -> AbstractAsyncContextManager[Listener]:
         """Hear of a prompt while the block runs; ``graph`` is for the names of its nodes."""
         return listening(self._http, prompt_id, graph)
 
-    async def submit(self, graph: Graph, prompt_id: str, client_id: str = "mcp_e2e") -> None:
+    async def submit(
+        self, graph: Graph, prompt_id: str, client_id: str = "mcp_e2e", failed_nodes: Sequence[str] = ()
+    ) -> None:
         """Queue ``graph`` under ``prompt_id``, a fresh ``str(uuid4())`` that is stored before this call.
 
         ``client_id``: who is told of it, a string and always sent, since some versions keep no outputs without.
+        ``failed_nodes``: custom nodes that the server could not import, perhaps why it does not know a class.
         Raises ``SetupError`` with every complaint of the server; what it queued in part is cancelled first. A lost
         reply is settled by looking the id up. ``ServiceUnavailable`` has the fact ``sent``: False means never arrived.
         """
@@ -82,15 +86,20 @@ class ComfyUI:
             return
         if reply.status_code == 200 or reply.status_code >= 500:
             await self.cancel(prompt_id)  # some versions queue and then answer 500
-        raise await self._rejection(graph, reply, answer)
+        if reply.status_code not in _ABOUT_THE_WORKFLOW:
+            raise ServiceUnavailable(f"{self.url} answered {reply.status_code} to the workflow: {reply.text[:200]}")
+        raise await self._rejection(graph, reply, answer, failed_nodes)
 
-    async def _rejection(self, graph: Graph, reply: httpx.Response, answer: Mapping[str, Any] | None) -> SetupError:
+    async def _rejection(
+        self, graph: Graph, reply: httpx.Response, answer: Mapping[str, Any] | None, failed_nodes: Sequence[str]
+    ) -> SetupError:
         """All that is wrong with the workflow. Of unknown classes the server names only the first: we name them all."""
-        problems = rejections.rejected(graph, answer) if answer is not None else ()
-        if answer is None or not answer.get("node_errors"):
-            problems = await self.check(graph) or problems
-        if not problems:
-            problems = (f"ComfyUI answered {reply.status_code} to {graph.name}: {reply.text[:200]}",)
+        if answer is None:
+            said: tuple[str, ...] = (rejections.unanswered(graph, reply.status_code, reply.text),)
+        else:
+            said = rejections.rejected(graph, answer, failed_nodes)
+        told_by_node = answer is not None and answer.get("node_errors")
+        problems = said if told_by_node else await self.check(graph, failed_nodes) or said
         return SetupError("\n".join(problems), remedy=_REPAIR, problems=list(problems))
 
     async def _arrived(self, prompt_id: str, within_s: float = 5.0) -> bool:
