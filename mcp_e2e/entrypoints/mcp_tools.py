@@ -66,7 +66,7 @@ _TABLE = (
         "start_session to load changed service code. Not needed between tests. A service this project did not "
         "start is let go, never killed.",
         given.StopSession,
-        answers.SessionAnswer,
+        answers.StopAnswer,
         _hints(destroys=True, repeats=True),
         {"service": "comfyui"},
         do.stop_session,

@@ -46,12 +46,19 @@ class Device(Part):
     vram_free: int
 
 
-class SessionAnswer(Answer):
+class StopAnswer(Answer):
+    """What an ended session still tells."""
+
     service: str
     state: str
     stage: str
-    slow: bool = False
     generation: int
+    adopted: bool = False
+    log: str | None = None
+
+
+class SessionAnswer(StopAnswer):
+    slow: bool = False
     pid: int | None = None
     url: str | None = None
     version: str | None = None
@@ -60,14 +67,12 @@ class SessionAnswer(Answer):
     ready_after_s: float | None = None
     elapsed_s: float | None = None
     eta_s: float | None = None
-    adopted: bool = False
     differs: list[str] | None = None
     failed_nodes: list[str] | None = None
     config_changed: bool | None = None
     cause: str | None = None
     carried_over: str | None = None
     job: str | None = None
-    log: str | None = None
     log_lines: int | None = None
     log_tail: str | None = None
 

@@ -41,14 +41,14 @@ def failing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if not command:
         pytest.skip("set MCP_E2E_COMFYUI_CMD to the start command of a real ComfyUI, with {port} and {outputs}")
     folder = tmp_path_factory.mktemp("failing")
-    backend = start(kind, command, folder)
+    backend = start(command, folder)
     if kind != SIM:
         base = base_folder(backend)
         end(backend.process)
         if base is None:
             pytest.skip("the real ComfyUI was started without --base-directory: nowhere to put a custom node")
         spoil(base)
-        backend = start(kind, command, folder)
+        backend = start(command, folder)
     yield backend
     end(backend.process)
 

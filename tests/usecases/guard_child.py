@@ -19,7 +19,7 @@ from mcp_e2e.errors import Refused
 from mcp_e2e.executors.orders import Outcome
 from mcp_e2e.model.runs import Attempt, AttemptState, Verdict
 from mcp_e2e.process import jobs
-from mcp_e2e.usecases.attempts import _add
+from mcp_e2e.usecases.placing import place
 from mcp_e2e.usecases.catalogue import work
 from mcp_e2e.usecases.gate import Passage
 from mcp_e2e.usecases.settlement import settled
@@ -96,7 +96,7 @@ class Child:
             call=passage.call_id,
             world=passage.call.world,
         )
-        added = await self.place.run(lambda con: _add(con, draft, test))
+        added = await self.place.run(lambda con: place(con, draft, test))
         assert added is not None
         assert added.id == draft.id
         passage.bound = True

@@ -11,7 +11,7 @@ from typing import Any
 from mcp_e2e.errors import SetupError, UsageError
 
 FRESH_INPUT = "mcp_e2e_attempt"
-_EXPORT = "In ComfyUI export it with Workflow > Export (API), older: 'Save (API Format)', and name that file."
+_EXPORT = "In ComfyUI export it with File > Export (API), older: Workflow > Export (API), and name that file."
 _MODEL_LOADER = re.compile(r"loader|load.*(model|checkpoint|clip|vae|unet|lora)", re.IGNORECASE)
 _MODEL_FILE = re.compile(r"\.(safetensors|sft|ckpt|pt|pth|bin|gguf|onnx)$", re.IGNORECASE)
 
