@@ -105,7 +105,7 @@ class Sockets:
 
     def step(self, progress: Mapping[str, Any], jpeg: bytes, about: Mapping[str, Any], to: str | None) -> None:
         """Progress, and a picture of what is being made; with ``about`` and first, for a client that asked for that."""
-        peer = self._peers.get(to) if to else None
+        peer = self._peers.get(to) if isinstance(to, str) else None
         if peer and peer.features.get("supports_preview_metadata"):
             words = json.dumps({**about, "image_type": "image/jpeg"}).encode()
             self._letters.put((to, struct.pack(">II", PREVIEW_WITH_METADATA, len(words)) + words + jpeg))
