@@ -37,7 +37,7 @@ def test_ui_format_is_refused_with_the_way_to_export() -> None:
     with pytest.raises(SetupError, match="UI format") as refused:
         workflow.load(json.dumps({"nodes": [], "links": [], "version": 0.4}), "portrait.json")
     assert "Export (API)" in refused.value.advice
-    assert "Save (API Format)" in refused.value.advice
+    assert "File > Export" in refused.value.advice
 
 
 def test_malformed_json_names_file_and_line() -> None:

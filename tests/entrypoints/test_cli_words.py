@@ -15,7 +15,10 @@ from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.wording import in_commands
 from mcp_e2e.process import output
 
-EXPECTED = "serve demo init start stop status plan next run checkpoint report reset exec jobs logs runs golden breaker guard config"
+EXPECTED = (
+    "serve demo init start stop status plan next run checkpoint report reset exec jobs logs runs golden breaker guard"
+    " config"
+)
 
 
 def leaves(command: click.Command) -> list[click.Command]:

@@ -19,9 +19,9 @@ from mcp_e2e.errors import Refused
 from mcp_e2e.executors.orders import Outcome
 from mcp_e2e.model.runs import Attempt, AttemptState, Verdict
 from mcp_e2e.process import jobs
-from mcp_e2e.usecases.placing import place
 from mcp_e2e.usecases.catalogue import work
 from mcp_e2e.usecases.gate import Passage
+from mcp_e2e.usecases.placing import place
 from mcp_e2e.usecases.settlement import settled
 
 GREEN, CALLS = 600, 1000  # calls while tests pass, and calls in all

@@ -143,11 +143,12 @@ def _number(old: object, value: Any, wrong: UsageError) -> float:
 def freshen(graph: Graph, nonce: str) -> Graph:
     """``graph`` changed so that the server executes it again, except for what loads models.
 
-    Measured on ComfyUI 0.3.64: an identical graph ran no node and wrote no file; with one extra, unknown input that
-    holds a new value on each node every node ran and a new file appeared, each time and without a validation error.
-    The extra input on the output node alone re-ran only that node. Loaders are left alone, together with all that feeds
-    them, since a changed feeder would load the model again: with a VAE the first run took 1.3 s and the next three
-    0.5 s each, its loader from the cache and everything else executed. The value ends up in the saved file's metadata.
+    Measured on ComfyUI 0.3.64, 0.9.2 and 0.33.0, with the default cache, ``--cache-none``, ``--cache-lru`` and
+    ``--cache-ram``: an identical graph ran no node and wrote no file (``--cache-none`` apart); with one extra, unknown
+    input that holds a new value on each node every node ran and a new file appeared, each time, also after the files
+    before were deleted, and without a validation error. On the output node alone it re-ran only that node. Loaders are
+    left alone, together with all that feeds them, since a changed feeder would load the model again: with a small
+    checkpoint 0.9 s, then 0.2 s. The value ends up in the saved file's metadata.
     """
     kept: set[str] = set()
     frontier = [node for node in graph.nodes if _MODEL_LOADER.search(graph.class_of(node))]
