@@ -1,5 +1,7 @@
 """Run a ComfyUI workflow: queue it under our own id, follow it to its end, collect, judge."""
 
+import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +19,10 @@ from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
 from mcp_e2e.model.work import PromptFacts
 
+WITHDRAW_S = 2.0
 FREED_S = 5.0
 EMPTY = 0.8  # of a device's memory; what is left is for the driver and the desktop
+log = logging.getLogger(__name__)
 
 
 async def run_workflow(work: WorkflowWork, graph: Graph, watch: Watch) -> Outcome:
@@ -57,15 +61,17 @@ async def _to_the_end(client: ComfyUI, work: WorkflowWork, following: Following,
         end = await following.to_the_end()
         memory.ended()
         outcome = await _judge(client, work, end, following.watch)
-    except ServiceUnavailable as error:
-        why = await following.obituary() or f"ComfyUI stopped answering: {error.message}"
+    except (ServiceUnavailable, TimeoutError) as error:
+        why = await following.watch.obituary() or f"ComfyUI stopped answering: {error}"
         outcome = Outcome(verdict.of_lost(work.test, why), _evidence(work), following.running_since)
+        await _withdraw(client, work)
     return replace(outcome, evidence={**outcome.evidence, "memory": await memory.facts()})
 
 
 async def _judge(client: ComfyUI, work: WorkflowWork, end: End, watch: Watch) -> Outcome:
     facts = end.facts
     if end.dead_worker:
+        await _withdraw(client, work)
         judgement = verdict.of_lost(work.test, end.dead_worker)
         return Outcome(judgement, _evidence(work), end.running_since, restart=end.dead_worker)
     if end.deaf or (end.expired and (facts is None or facts.status != "success")):
@@ -81,15 +87,21 @@ async def _judge(client: ComfyUI, work: WorkflowWork, end: End, watch: Watch) ->
     return outcome
 
 
+async def _withdraw(client: ComfyUI, work: WorkflowWork) -> None:
+    """A lost attempt is made again: what may still stand in a queue must not run beside it."""
+    with suppress(ServiceUnavailable), anyio.move_on_after(WITHDRAW_S):
+        await client.cancel(work.prompt_id, within_s=WITHDRAW_S)
+
+
 def _cut_off(work: WorkflowWork, end: End) -> Outcome:
     """Ended from our side: over its time, or cancelled while a node does not listen."""
     deaf = "; the running node does not listen to an interrupt" if end.deaf else "; the prompt was interrupted"
-    if not end.expired:
-        judgement = verdict.failed(work.test, Verdict.CANCELLED, "cancelled", f"cancelled{deaf}: it still runs")
-        return Outcome(judgement, _evidence(work, end.facts), *_span(end.facts, end))
-    message = f"still running after its time limit ({work.timeout_s:.0f} s){deaf}"
-    judgement = verdict.failed(work.test, Verdict.TIMED_OUT, "timeout", message)
-    restart = "a node ran on after its time limit and an interrupt" if end.deaf else None
+    if end.expired:
+        message = f"still running after its time limit ({work.timeout_s:.0f} s){deaf}"
+        judgement = verdict.failed(work.test, Verdict.TIMED_OUT, "timeout", message)
+    else:
+        judgement = verdict.failed(work.test, Verdict.CANCELLED, "cancelled", f"cancelled{deaf}")
+    restart = "a node ran on after it was interrupted" if end.deaf else None
     return Outcome(judgement, _evidence(work, end.facts), *_span(end.facts, end), restart=restart)
 
 
@@ -97,22 +109,25 @@ async def _out_of_memory(client: ComfyUI, work: WorkflowWork, outcome: Outcome) 
     """Have the memory given back. In a process that others had used, running out of it shows nothing about this test.
 
     So it is made again: in the same process where all came back, in a new one where not, unless the queue holds
-    somebody else's prompts, which would die with it.
+    somebody else's prompts, which would die with it. A server that cannot be asked for it changes no verdict.
     """
     if not work.owned:
         return outcome
-    await client.free()
-    if work.clean_process:
+    try:
+        await client.free()
+        if work.clean_process:
+            return outcome
+        back = await _memory_is_back(work.url)
+        queue = await client.queue()
+    except ServiceUnavailable as error:
+        log.warning("%s was not freed: %s", work.url, error)
         return outcome
     failure = outcome.judgement.failure
     why = f"out of memory in a process that earlier tests had used: {failure.message if failure else ''}"
     judgement = verdict.failed(work.test, Verdict.LOST, "out_of_memory", why)
     evidence = {**outcome.evidence, "recovery": "models and cached results were unloaded"}
-    lost = Outcome(judgement, evidence, outcome.started_at, outcome.ended_at)
-    queue = await client.queue()
-    if await _memory_is_back(work.url) or queue.running or queue.pending:
-        return lost
-    return replace(lost, restart="it ran out of memory, which did not come back")
+    restart = None if back or queue.running or queue.pending else "it ran out of memory, which did not come back"
+    return Outcome(judgement, evidence, outcome.started_at, outcome.ended_at, restart)
 
 
 async def _memory_is_back(url: str) -> bool:

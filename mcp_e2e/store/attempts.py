@@ -172,10 +172,11 @@ def used(con: sqlite3.Connection, service: str, generation: int) -> bool:
 
 
 def lost_to_memory(con: sqlite3.Connection, attempt: Attempt) -> bool:
-    """Whether this attempt is made again because the one before ran out of memory."""
+    """Whether this attempt is made again because the one before ran out of memory, and none has used it since."""
     row = con.execute(
-        "SELECT 1 FROM attempts WHERE run = ? AND slot = ? AND n = ? AND verdict = 'lost'"
-        " AND json_extract(failure, '$.kind') = 'out_of_memory'",
+        "SELECT 1 FROM attempts a WHERE run = ? AND slot = ? AND n = ? AND verdict = 'lost'"
+        " AND json_extract(failure, '$.kind') = 'out_of_memory' AND NOT EXISTS"
+        " (SELECT 1 FROM attempts b WHERE b.service = a.service AND b.started_at > a.ended_at)",
         (attempt.run, attempt.slot, attempt.n - 1),
     ).fetchone()
     return row is not None

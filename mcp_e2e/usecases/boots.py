@@ -103,8 +103,8 @@ class Boots:
         folder, begun = self._place.settings().folder(config.cwd), session.started_at
         return await anyio.to_thread.run_sync(_newer, folder, config.reload_on, begun, self._place.now())
 
-    async def reload(self, by: str, session: Session) -> None:
-        """Stop that life of the service and start the next, unless somebody has done so already."""
+    async def reload(self, by: str, session: Session) -> bool:
+        """Stop that life of the service and start the next; False when it is over already."""
         name = session.service
         _, config = self._sights.config(name)
         async with self.alone(by, name):
@@ -113,6 +113,8 @@ class Boots:
             if job is not None and job.live and job.generation == session.generation:
                 job = await jobs.stop(self._place.layout.jobs, job.id)
                 await self._launch(by, name, config, row, job)
+                return True
+        return False
 
     async def _launch(
         self, by: str, name: str, config: ServiceConfig, row: SessionRow | None, last: Job | None

@@ -63,47 +63,63 @@ class Execution:
         return [replace(attempt, lease=mine) for attempt in claimed]
 
     async def _carry(self, attempt: Attempt) -> None:
-        """To the end, over a database that is locked or full for a while; nothing here may end the server."""
+        """To the end, over a database that is locked or full for a while; nothing here may end the server.
+
+        What is known of its end is kept until it is stored: following it once more might find less.
+        """
+        outcome: Outcome | None = None
         while True:
             try:
-                await self._try(attempt)
-                self.an_end.set()
-                self.an_end = anyio.Event()
-                return
+                outcome = outcome or await self._ended(attempt)
+                if outcome is not None:
+                    await self._finish(attempt, outcome)
+                break
             except StoreError as error:
                 log.warning("attempt %s waits for the store: %s", attempt.id, error)
                 await anyio.sleep(RETRY_S)
             except Exception:
                 log.exception("attempt %s broke inside mcp_e2e", attempt.id)
-                return
+                break
+        self.an_end.set()
+        self.an_end = anyio.Event()
 
-    async def _try(self, attempt: Attempt) -> None:
+    async def _ended(self, attempt: Attempt) -> Outcome | None:
+        """How it ended; None when it has its verdict already, or could not begin and was taken back."""
         stored = await self._stored(attempt)
         if stored is None or not stored.open:
-            return
+            return None
         before = self._worlds.last
         try:
-            outcome = await self._outcome(stored)
+            outcome = await self._begun(stored)
+            if outcome is None:
+                return None
+            await self._worlds.after_test(before)
+            if outcome.restart is not None:
+                outcome = await self._preparing.restarted(await self._stored(attempt) or stored, outcome)
+            return await self._with_staleness(stored, outcome)
+        except StoreError:
+            raise
+        except Exception:  # a defect of ours must not hang whoever waits
+            log.exception("attempt %s broke inside mcp_e2e", attempt.id)
+            return Outcome(verdicts.of_lost(stored.test, "mcp_e2e itself failed; its log has the traceback"))
+
+    async def _begun(self, stored: Attempt) -> Outcome | None:
+        """How it ended; None when it could not begin and was taken back."""
+        try:
+            return await self._outcome(stored)
         except Withdrawn as why:
-            outcome = Outcome(verdicts.failed(stored.test, Verdict.CANCELLED, "cancelled", str(why)))
+            return Outcome(verdicts.failed(stored.test, Verdict.CANCELLED, "cancelled", str(why)))
         except StoreError:
             raise
         except SetupError as error:  # also one that the system or ComfyUI gave after it was asked
             await self._take_back(stored, error)
-            return
+            return None
         except E2EError as error:
-            now = await self._stored(attempt)
+            now = await self._stored(stored)
             if now is None or now.state is not AttemptState.RUNNING:
                 await self._take_back(stored, error)
-                return
-            outcome = await self._follow(now)
-        except Exception:  # a defect of ours must not hang whoever waits
-            log.exception("attempt %s broke inside mcp_e2e", attempt.id)
-            outcome = Outcome(verdicts.of_lost(stored.test, "mcp_e2e itself failed; its log has the traceback"))
-        await self._worlds.after_test(before)
-        if outcome.restart is not None:
-            outcome = await self._preparing.restarted(await self._stored(attempt) or stored, outcome)
-        await self._finish(stored, await self._with_staleness(stored, outcome))
+                return None
+            return await self._follow(now)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         if attempt.state is not AttemptState.RUNNING:

@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from mcp_e2e.errors import E2EError, ServiceUnavailable
+from mcp_e2e.errors import E2EError, ServiceUnavailable, StoreError
 from mcp_e2e.executors.orders import Outcome
 from mcp_e2e.model.runs import Attempt, AttemptState
 from mcp_e2e.model.services import Session, SessionState
@@ -55,17 +55,25 @@ class Preparing:
 
     async def restarted(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Begin the next life of the service, for the one that the attempt ran on is of no use any more."""
-        done = f"{attempt.service} was restarted: {outcome.restart}"
         try:
-            session = await self._sights.look(attempt.service or "")
-            if session.attached:
-                done = f"{attempt.service} is not ours to restart, though {outcome.restart}"
-            elif session.generation == attempt.generation:
-                await self._boots.reload(attempt.by, session)
-        except E2EError as error:
+            done = f"{attempt.service} {await self._restart(attempt)}: {outcome.restart}"
+        except StoreError:
+            raise
+        except (E2EError, OSError) as error:
             log.warning("%s could not be restarted: %s", attempt.service, error)
-            done = f"{attempt.service} could not be restarted: {error.message}"
-        return replace(outcome, evidence={**outcome.evidence, "recovery": done})
+            done = f"{attempt.service} could not be restarted: {error}"
+        earlier = outcome.evidence.get("recovery")
+        return replace(
+            outcome, evidence={**outcome.evidence, "recovery": f"{earlier}; then {done}" if earlier else done}
+        )
+
+    async def _restart(self, attempt: Attempt) -> str:
+        session = await self._sights.look(attempt.service or "")
+        if session.attached:
+            return "is not ours to restart"
+        if session.generation == attempt.generation and await self._boots.reload(attempt.by, session):
+            return "was restarted"
+        return "had been restarted already"
 
     async def _turn(self, attempt: Attempt, take_over: Callable[[], Awaitable[None]]) -> None:
         """Wait until no earlier attempt is open on the same service."""

@@ -113,3 +113,20 @@ async def test_without_a_socket_there_is_an_address_all_the_same() -> None:
     async with ComfyUI(f"http://127.0.0.1:{free_port()}") as client, client.listening(new_id()) as listener:
         assert (await listener.address()).startswith("mcp_e2e-")
         assert not listener.hears_us
+
+
+async def test_what_custom_nodes_send_harms_nobody() -> None:
+    """Endless numbers, words for numbers and states that are none are no progress; what is right is still heard."""
+    async with httpx.AsyncClient() as http:
+        listener = Listener(http, "p")
+        said = [{"value": "x", "max": None}, {"value": float("inf"), "max": 3}]
+        events = [("progress", {"node": "1", **each}) for each in said]
+        events += [("progress_state", {"nodes": {"1": ["finished"], "2": None}}), ("progress_state", {"nodes": 7})]
+        for kind, data in events:
+            listener._hear(json.dumps({"type": kind, "data": {"prompt_id": "p", **data}}))
+        listener._hear("[]")
+        assert listener.progress() == "node 1"
+        listener._hear(
+            json.dumps({"type": "progress", "data": {"prompt_id": "p", "node": "1", "value": 2.0, "max": 9}})
+        )
+        assert listener.progress() == "node 1: step 2/9"

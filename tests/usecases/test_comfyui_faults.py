@@ -1,6 +1,8 @@
 """A ComfyUI that dies behind a healthy server, falls deaf, runs out of memory or loses its event sockets; simulated."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +14,12 @@ import anyio
 import pytest
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.executors import following, workflows
+from mcp_e2e.errors import StoreError
+from mcp_e2e.executors import following, worker, workflows
 from mcp_e2e.store import attempts
+from mcp_e2e.usecases import execution
+from mcp_e2e.usecases.settlement import settled
+from mcp_e2e.usecases.worlds import Worlds
 from tests.usecases.conftest import Servers
 from tests.usecases.test_workflows import SIMULATED, configure, saving, slow
 
@@ -29,6 +35,14 @@ def through(class_type: str, **inputs: Any) -> dict[str, Any]:
     return graph
 
 
+def loading() -> dict[str, Any]:
+    """A model takes its time, in which nothing is told and no interrupt heard."""
+    graph: dict[str, Any] = {**saving(), "1": slow(0.1)["1"]}
+    graph["4"] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "simulated-tiny.safetensors"}}
+    graph["1"]["inputs"]["model"] = ["4", 0]
+    return graph
+
+
 async def run(app: App, test: str, **how: Any) -> Any:
     return await app.attempts.run(app.caller, test=test, wait_seconds=WAIT_S, checkpoint=True, **how)
 
@@ -41,7 +55,7 @@ async def test_a_dead_worker_is_lost_restarted_and_told(
     server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTP answers, the prompt runs for ever: twice lost, nothing red, and the next run has a working service."""
-    monkeypatch.setattr(following, "QUIET_S", 0.6)
+    monkeypatch.setattr(worker, "QUIET_S", 0.6)
     configure(project, BOOT, {"zombie": through("SimulatedExit"), "picture": saving()})
     async with server() as app:
         await app.runs.plan(app.caller, tests=["zombie"])
@@ -59,12 +73,8 @@ async def test_a_node_that_works_in_silence_is_not_taken_for_dead(
     server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that takes long to load says nothing and uses no processor here; all threads stand: it is waited for."""
-    monkeypatch.setattr(following, "QUIET_S", 0.4)
-    graph = saving()
-    graph["4"] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "simulated-tiny.safetensors"}}
-    graph["1"] = slow(0.1)["1"]
-    graph["1"]["inputs"]["model"] = ["4", 0]  # type: ignore[index]
-    configure(project, f"{BOOT} --load-seconds 2", {"loads": graph})
+    monkeypatch.setattr(worker, "QUIET_S", 0.4)
+    configure(project, f"{BOOT} --load-seconds 2", {"loads": loading()})
     async with server() as app:
         assert (await run(app, "loads")).verdict == "passed"
         assert await generation(app) == 1
@@ -74,12 +84,8 @@ async def test_a_deaf_node_ends_with_its_service_after_the_time_limit(
     server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Timed out and red; the next test does not wait behind it."""
-    graph = saving()
-    graph["4"] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "simulated-tiny.safetensors"}}
-    graph["1"] = slow(0.1)["1"]
-    graph["1"]["inputs"]["model"] = ["4", 0]  # type: ignore[index]
     monkeypatch.setattr(following, "DEAF_S", 0.5)
-    configure(project, f"{BOOT} --load-seconds 300", {"deaf": graph, "picture": saving()})
+    configure(project, f"{BOOT} --load-seconds 300", {"deaf": loading(), "picture": saving()})
     async with server() as app:
         await app.runs.plan(app.caller)
         late = await run(app, "deaf", timeout_s=0.5)
@@ -88,6 +94,83 @@ async def test_a_deaf_node_ends_with_its_service_after_the_time_limit(
         assert "was restarted" in late.evidence["recovery"]
         assert (await run(app, "picture")).verdict == "passed"
         assert await generation(app) == 2
+
+
+async def test_a_cancelled_node_that_does_not_listen_ends_with_its_service(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever comes next would wait behind it for ever."""
+    monkeypatch.setattr(following, "DEAF_S", 0.5)
+    configure(project, f"{BOOT} --load-seconds 300", {"deaf": loading(), "picture": saving()})
+    async with server() as app:
+        await app.runs.plan(app.caller)
+        begun = await app.attempts.run(app.caller, test="deaf", wait_seconds=0)
+        with anyio.fail_after(WAIT_S):
+            while (await app.attempts.run(app.caller, test="deaf", wait_seconds=0.05)).state != "running":
+                pass
+        await app.execs.job(app.caller, action="cancel", id=begun.attempt)
+        gone = await app.attempts.run(app.caller, test="deaf", wait_seconds=WAIT_S)
+        assert (gone.verdict, "was restarted" in gone.evidence["recovery"]) == ("cancelled", True)
+        await app.runs.checkpoint(app.caller, result="skipped")
+        assert (await run(app, "picture")).verdict == "passed"
+
+
+async def test_a_server_that_lives_and_does_not_answer_is_given_until_the_time_limit(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is timed out, not lost, and its process ended."""
+    for name, seconds in {"LOOK_S": 0.2, "SILENT_S": 0.3, "DEAF_S": 0.3}.items():
+        monkeypatch.setattr(following, name, seconds)
+    configure(project, BOOT, {"long": slow(30.0), "picture": saving()})
+    async with server() as app:
+        await app.runs.plan(app.caller)
+        await app.attempts.run(app.caller, test="long", timeout_s=2, wait_seconds=0)
+        with anyio.fail_after(WAIT_S):
+            while (await app.attempts.run(app.caller, test="long", wait_seconds=0.05)).state != "running":
+                pass
+        os.kill((await app.sessions.start(app.caller)).pid or 0, signal.SIGSTOP)
+        late = await run(app, "long")
+        assert (late.verdict, "was restarted" in late.evidence["recovery"]) == ("timed_out", True)
+        assert (await run(app, "picture")).verdict == "passed"
+
+
+async def test_a_verdict_that_cannot_be_stored_at_once_is_not_made_again(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen is kept until the database takes it."""
+    configure(project, BOOT, {"picture": saving()})
+    told: list[str] = []
+
+    def reluctant(con: Any, **facts: Any) -> Any:
+        told.append(facts["outcome"].evidence["prompt_id"])
+        if len(told) == 1:
+            raise StoreError("the disk is full")
+        return settled(con, **facts)
+
+    monkeypatch.setattr(execution, "settled", reluctant)
+    monkeypatch.setattr(execution, "RETRY_S", 0.05)
+    followed: list[object] = []
+    monkeypatch.setattr(execution, "follow_workflow", lambda *work: followed.append(work))
+    async with server() as app:
+        assert (await run(app, "picture")).verdict == "passed"
+    assert told == told[:1] * 2
+    assert followed == []
+
+
+async def test_a_defect_after_the_work_leaves_no_attempt_open(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is lost and says so, instead of holding the service for ever."""
+    configure(project, BOOT, {"picture": saving()})
+
+    async def broken(worlds: Worlds, before: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Worlds, "after_test", broken)
+    async with server() as app:
+        done = await run(app, "picture")
+        assert (done.verdict, "mcp_e2e itself failed" in done.failure["message"]) == ("lost", True)
+        assert await app._place.run(attempts.unfinished) == []
 
 
 @pytest.mark.parametrize(("until", "lives"), [("free", 1), ("restart", 2)])
@@ -184,8 +267,11 @@ def unclaimed() -> Iterator[str]:
     thread.join(10)
 
 
-async def test_a_prompt_that_nobody_takes_is_lost(server: Servers, project: Path, unclaimed: str) -> None:
-    """First in a queue of which nothing runs, look after look: nothing takes prompts any more. Attached: only told."""
+async def test_a_prompt_that_nobody_takes_is_lost(
+    server: Servers, project: Path, unclaimed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First in a queue of which nothing runs, for long: nothing takes prompts any more. Attached: only told."""
+    monkeypatch.setattr(worker, "UNCLAIMED_S", 0.5)
     (project / "p.json").write_text(json.dumps(saving()))
     (project / "mcp-e2e.toml").write_text(
         f'[services.c]\nkind = "comfyui"\nurl = "{unclaimed}"\n[[tests]]\nid = "p"\nworkflow = "p.json"\n'

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.executors import following
+from mcp_e2e.executors import worker
 from tests.usecases.conftest import Servers
 from tests.usecases.laboratory import command, lab, needs_real
 from tests.usecases.test_workflows import configure, saving
@@ -47,7 +47,7 @@ async def test_a_dead_worker_behind_a_server_that_answers_is_noticed(
     server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTP is healthy, the prompt runs for ever: lost, the service restarted, run once more, and told."""
-    monkeypatch.setattr(following, "QUIET_S", 3.0)
+    monkeypatch.setattr(worker, "QUIET_S", 3.0)
     configure(project, command(project / "lab"), {"zombie": lab("exit", 0.5), "picture": saving()})
     async with server(PATH=os.environ["PATH"]) as app:
         done = await app.attempts.run(app.caller, test="zombie", wait_seconds=WAIT_S)

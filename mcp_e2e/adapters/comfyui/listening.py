@@ -6,6 +6,7 @@ connection before, and is then told nothing any more; so after a reconnect nothi
 """
 
 import json
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,6 +21,7 @@ from mcp_e2e.adapters.comfyui.workflow import Graph
 CONNECT_S = 2.0
 RETRY_S = (0.05, 0.2, 1.0, 5.0)  # between tries to connect; the last one again and again
 READ_BYTES = 1 << 16
+log = logging.getLogger(__name__)
 _ENDS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
 _NETWORK = (HTTPXWSException, httpx.HTTPError, OSError, anyio.ClosedResourceError, anyio.EndOfStream)
 
@@ -85,8 +87,10 @@ class Listener:
             before = self.connections
             try:
                 await self._listen()
-            except* _NETWORK:
-                pass
+            except* _NETWORK as lost:
+                log.debug("the event socket of %s is gone: %r", self._http.base_url, lost)
+            except* Exception as odd:  # whatever a server sends, it may not end the attempt
+                log.warning("the event socket of %s: %r", self._http.base_url, odd)
             self.connected = False
             self._tried.set()
             self._wake()
@@ -136,14 +140,26 @@ class Listener:
         elif kind == "executing":
             self._node, self._step = str(data.get("node")), None
         elif kind == "progress":
-            self._node, self._step = str(data.get("node")), (int(data.get("value") or 0), int(data.get("max") or 0))
+            self._node, self._step = str(data.get("node")), _step(data.get("value"), data.get("max"))
         elif kind == "execution_cached":
             self._done.update(map(str, data.get("nodes") or ()))
         elif kind == "progress_state" and isinstance(nodes := data.get("nodes"), Mapping):
-            self._done.update(str(node) for node, state in nodes.items() if state.get("state") == "finished")
+            self._done.update(str(node) for node, state in nodes.items() if _finished(state))
 
     def _wake(self) -> None:
         self._woken.set()
+
+
+def _finished(state: object) -> bool:
+    return isinstance(state, Mapping) and state.get("state") == "finished"
+
+
+def _step(value: object, most: object) -> tuple[int, int] | None:
+    """Custom nodes send what they like."""
+    try:
+        return int(float(str(value))), int(float(str(most)))
+    except (ValueError, OverflowError):
+        return None
 
 
 @asynccontextmanager
