@@ -73,7 +73,7 @@ async def test_a_node_that_does_not_listen_ends_with_its_service(server: Servers
         assert (await app.attempts.run(app.caller, test="picture", wait_seconds=WAIT_S)).verdict == "passed"
 
 
-async def test_out_of_memory_in_a_used_process_is_made_again_in_a_fresh_one(server: Servers, project: Path) -> None:
+async def test_out_of_memory_in_a_used_process_is_made_again_with_it_given_back(server: Servers, project: Path) -> None:
     """It shows nothing about the test; on a fresh process the same would be red."""
     once = project / "once"
     configure(project, command(project / "lab"), {"picture": saving(), "hungry": lab(f"memory {once}")})
@@ -83,8 +83,10 @@ async def test_out_of_memory_in_a_used_process_is_made_again_in_a_fresh_one(serv
         ).verdict == "passed"
         done = await app.attempts.run(app.caller, test="hungry", wait_seconds=WAIT_S)
         assert (done.verdict, bool(done.rerun_of)) == ("passed", True)
-        assert (await app.sessions.start(app.caller)).generation == 2
-        once.unlink()
+        assert done.position is not None
+        lost = (await app.runs.get(done.position.run)).slot(1).attempts[0]
+        assert (lost.verdict, lost.failure.kind if lost.failure else None) == ("lost", "out_of_memory")
+        assert lost.evidence["recovery"].startswith("models and cached results were unloaded")
 
 
 async def test_out_of_memory_in_a_fresh_process_is_red(server: Servers, project: Path) -> None:
