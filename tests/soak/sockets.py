@@ -55,7 +55,7 @@ expect = {{ images = 1 }}
 
 @dataclass
 class Relay:
-    """Passes bytes on to ``target``, and knows the event sockets by their first line."""
+    """Passes bytes on to ``target``, and knows the event sockets by their request."""
 
     target: int = 0
     sockets: set[SocketStream] = field(default_factory=set)
@@ -75,21 +75,25 @@ class Relay:
 
     async def _pass_on(self, near: SocketStream) -> None:
         gone = (OSError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
-        async with near:
-            try:
-                first = await near.receive()
-                async with await anyio.connect_tcp("127.0.0.1", self.target) as far:
-                    await far.send(first)
-                    if first.startswith(b"GET /ws"):
-                        self.opened += 1
-                        self.sockets |= {near, far}
-                    async with anyio.create_task_group() as both:
-                        both.start_soon(_copy, near, far)
-                        both.start_soon(_copy, far, near)
-            except* gone:
-                pass
-            finally:
-                self.sockets -= {near, far} if "far" in dir() else {near}
+        try:
+            far = await anyio.connect_tcp("127.0.0.1", self.target)
+            async with near, far, anyio.create_task_group() as both:
+                both.start_soon(self._ask, near, far)
+                both.start_soon(_copy, far, near)
+        except* gone:
+            pass
+
+    async def _ask(self, near: SocketStream, far: SocketStream) -> None:
+        """A connection that was used for other requests may become an event socket."""
+        try:
+            while True:
+                said = await near.receive()
+                if said.startswith(b"GET /ws"):
+                    self.opened += 1
+                    self.sockets |= {near, far}
+                await far.send(said)
+        finally:
+            self.sockets -= {near, far}
 
 
 async def _copy(source: ByteStream, target: ByteStream) -> None:
