@@ -75,6 +75,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _one_colour(image: Image.Image) -> bool:
+    if len(image.getbands()) == 1:  # deep ones are no channels to Pillow, and it knows no extrema of I;16B
+        low, high = (image.convert("I") if image.mode.startswith("I;") else image).getextrema()
+        return low == high
     extrema = [image.getchannel(band).getextrema() for band in image.getbands()]
     invisible = image.mode == "RGBA" and extrema[-1] == (0, 0)
     return invisible or all(low == high for low, high in extrema)

@@ -60,6 +60,19 @@ def test_a_look_tells_size_and_blankness(tmp_path: Path) -> None:
     assert [pictures.look(tmp_path / name) for name in ("t.png", "cut.png", "empty.png")] == [None] * 3
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "F"])
+def test_deep_grey_is_looked_at_like_any_other(tmp_path: Path, mode: str) -> None:
+    """16 or 32 bits for a pixel, either byte order: sound, and blank only when it is."""
+    image = Image.new(mode, (5, 4), 9)
+    blank = pictures.look(saved(image, tmp_path / "blank.tif"))
+    image.putpixel((2, 2), 10)
+    spotted = pictures.look(saved(image, tmp_path / "spotted.tif"))
+    assert blank is not None
+    assert spotted is not None
+    assert (blank.facts.blank, spotted.facts.blank) == (True, False)
+    assert blank.content != spotted.content
+
+
 def test_a_huge_image_is_measured_but_not_decoded(tmp_path: Path) -> None:
     """A decompression bomb costs its header only; what it shows stays open, and nothing else decodes it either."""
     side = int(pictures.MAX_PIXELS**0.5) + 1
