@@ -160,7 +160,7 @@ async def test_the_longest_name_of_a_file_system_comes_home(
 ) -> None:
     """255 bytes are few characters in some scripts, and what is half-written needs a name too."""
     files = [written(simulated, "日" * 83 + ".png"), written(simulated, "日" * 83 + "x.png")]
-    home = await collect(client, files, tmp_path / "home")
+    home = await collect(client, files, tmp_path / "home", disk=Disk(simulated.outputs, 0.0))
     assert home.problems == ()
     assert [artifact.path.read_bytes() for artifact in home.artifacts] == [b"data"] * 2
 
