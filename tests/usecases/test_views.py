@@ -32,12 +32,13 @@ async def test_an_artifact_is_sent_when_it_can_be(
 
     async with server() as app:
         attempt = (await app.attempts.run(app.caller, test="writes", wait_seconds=60)).attempt
-        monkeypatch.setattr(Path, "read_bytes", read)
-        assert await app.views.artifact(attempt, "a.txt", 4) == (b"data", "text/plain")
-        assert threading.current_thread() not in threads
-        assert len(threads) == 1
-        monkeypatch.setattr(Path, "read_bytes", fail)
-        with pytest.raises(UsageError, match="4 bytes are too many to send"):
-            await app.views.artifact(attempt, "a.txt", 3)
-        with pytest.raises(NotFound, match="cannot be read: Permission denied"):
-            await app.views.artifact(attempt, "a.txt", 4)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", read)
+            assert await app.views.artifact(attempt, "a.txt", 4) == (b"data", "text/plain")
+            patch.setattr(Path, "read_bytes", fail)
+            with pytest.raises(UsageError, match="4 bytes are too many to send"):
+                await app.views.artifact(attempt, "a.txt", 3)
+            with pytest.raises(NotFound, match="cannot be read: Permission denied"):
+                await app.views.artifact(attempt, "a.txt", 4)
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
