@@ -137,6 +137,21 @@ async def test_what_is_too_much_is_left_out_and_told(
     assert home.problems == ()
 
 
+async def test_texts_beyond_the_limits_are_left_out_and_told(
+    simulated: Backend, client: ComfyUI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By size and by number, after the files, of which none makes way for a text."""
+    monkeypatch.setattr(collecting, "MAX_BYTES", 10)
+    monkeypatch.setattr(collecting, "MAX_FILES", 3)
+    texts = [NodeText(node, text) for node, text in (("1", "e" * 11), ("2", "fits"), ("3", "t"), ("4", "u"))]
+    home = await collect(client, [written(simulated, "a.bin")], tmp_path / "home", texts=texts)
+    assert [artifact.name for artifact in home.artifacts] == ["a.bin", "text_2.txt", "text_3.txt"]
+    assert [(each.name, each.content_type, each.why) for each in home.left_out] == [
+        ("text_1.txt", "text/plain", "larger than 10 bytes"),
+        ("text_4.txt", "text/plain", "one of more than 3 files"),
+    ]
+
+
 async def test_damaged_and_empty_images_are_facts(simulated: Backend, client: ComfyUI, tmp_path: Path) -> None:
     """They come home like any file; only nothing is known of their pixels."""
     Image.new("RGB", (9, 9)).save(tmp_path / "whole.png")

@@ -83,6 +83,13 @@ class _Bag:
             why = f"with it the files would have more than {MAX_TOTAL_BYTES:,} bytes"
         self.left_out.append(LeftOut(name, content_type(name), why))
 
+    def unwritten(self, node: str, name: str, error: OSError) -> None:
+        """A problem; of a full disk StoreError, since it tells nothing about the outputs."""
+        if error.errno in _FULL:
+            remedy = "Make room there, or set [project] state_dir to another disk, then run the test again."
+            raise StoreError(f"the outputs do not fit into {self.folder}: {error.strerror}", remedy=remedy) from error
+        self.problems.append(f"node {node} listed {name}, which cannot be written: {error.strerror or error}.")
+
     def add(self, artifact: Artifact) -> None:
         self.artifacts.append(artifact)
         self.bytes += artifact.bytes
@@ -104,14 +111,10 @@ async def collect(
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     bag, nths = _Bag(folder), dict[str, int]()
-    for text in texts:
-        if bag.room():
-            path = bag.path(OutputFile(text.node, f"text_{text.node}.txt", "", "text"))
-            path.write_text(text.text, "utf-8", "replace", newline="\n")
-            data = path.read_bytes()
-            bag.add(_artifact(path, hashlib.sha256(data).hexdigest(), len(data)))
     for file in dict.fromkeys(files):
         await _bring(source, file, bag, nths, disk)
+    for text in texts:  # after the files: a node may tell any number of them
+        await anyio.to_thread.run_sync(_write, text, bag)
     return Collected(tuple(bag.artifacts), tuple(bag.problems), tuple(bag.left_out))
 
 
@@ -126,8 +129,7 @@ async def _bring(source: Source, file: OutputFile, bag: _Bag, nths: dict[str, in
         bag.problems.append(f"node {file.node} listed {path.name} under a name that cannot be asked for.")
         return
     except OSError as error:
-        _not_full(error, bag.folder)
-        bag.problems.append(f"node {file.node} listed {path.name}, which cannot be written: {error.strerror or error}.")
+        bag.unwritten(file.node, path.name, error)
         return
     nths[file.node] = nth = nths.get(file.node, 0) + 1
     if sha256 is None:
@@ -136,10 +138,18 @@ async def _bring(source: Source, file: OutputFile, bag: _Bag, nths: dict[str, in
         bag.add(await anyio.to_thread.run_sync(_artifact, path, sha256, size, file_key(file.node, nth)))
 
 
-def _not_full(error: OSError, folder: Path) -> None:
-    if error.errno in _FULL:
-        remedy = "Make room there, or set [project] state_dir to another disk, then run the test again."
-        raise StoreError(f"the outputs do not fit into {folder}: {error.strerror}", remedy=remedy) from error
+def _write(text: NodeText, bag: _Bag) -> None:
+    path = bag.path(OutputFile(text.node, f"text_{text.node}.txt", "", "text"))
+    data, room = text.text.encode("utf-8", "replace"), bag.room()
+    if not room or len(data) > room:
+        bag.leave_out(path.name)
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        bag.unwritten(text.node, path.name, error)
+    else:
+        bag.add(_artifact(path, hashlib.sha256(data).hexdigest(), len(data)))
 
 
 async def _kept(source: Source, file: OutputFile, path: Path, room: int, disk: Disk | None) -> tuple[str | None, int]:
