@@ -23,7 +23,6 @@ THUMBNAIL_SIDE = 256
 THUMBNAIL_BYTES = 20_000
 GREY = (128, 128, 128)
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-READABLE = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # the constants of SSIM for 8 bits
 # Pillow would refuse to read even the size of a big picture; here the size is read and MAX_PIXELS guards decoding.
 Image.MAX_IMAGE_PIXELS = None

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import mimetypes
 import random
 from pathlib import Path
 
@@ -226,3 +227,11 @@ def test_every_kind_of_output_has_its_media_type(name: str, kind: str, media: st
     found = content_type(name)
     assert found == media
     assert Artifact(name, Path(name), "", 1, found).kind == kind
+
+
+def test_a_media_type_does_not_hang_on_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables differ from machine to machine, and so would a verdict."""
+    mimetypes.init()
+    monkeypatch.setitem(mimetypes.types_map, ".own", "image/own")
+    assert content_type("x.own") == "application/octet-stream"
+    assert content_type("x.bmp") == "image/bmp"
