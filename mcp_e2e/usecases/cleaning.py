@@ -12,7 +12,7 @@ from sqlite3 import Connection
 import anyio.to_thread
 
 from mcp_e2e.adapters.cleaning import Produced, clean_matching, clean_produced
-from mcp_e2e.adapters.comfyui.folders import output_folder
+from mcp_e2e.adapters.comfyui.command_line import output_folder
 from mcp_e2e.model.runs import Attempt, AttemptState
 from mcp_e2e.model.services import Health, Session
 from mcp_e2e.store import attempts
