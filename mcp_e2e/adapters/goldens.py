@@ -1,6 +1,7 @@
 """Golden images: one PNG for each image of a test, named by node and number, in a folder that is committed."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mcp_e2e.settings import Loaded, TestConfig
 
 SUFFIX = ".png"
 COMPARED = "compared"
+_KEY = re.compile(r"[0-9A-Za-z_.]+-[0-9]+")  # as ``file_key`` writes it; a picture of another name is a person's own
 
 
 def folder_of(loaded: Loaded, test: str) -> Path:
@@ -46,7 +48,7 @@ def missing(loaded: Loaded, test: TestConfig) -> list[str]:
 
 def kept(folder: Path) -> dict[str, Path]:
     """The accepted images of one test by their key; none where there is no such folder."""
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if _KEY.fullmatch(path.stem)}
 
 
 def against_kept(images: Sequence[Artifact], folder: Path, limit: float) -> list[Comparison]:

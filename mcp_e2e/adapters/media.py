@@ -37,8 +37,9 @@ _TYPES = {
     ".usdz": "model/vnd.usdz+zip",
 }
 UNKNOWN = "application/octet-stream"
+_BUILT_IN = mimetypes.MimeTypes()  # without what the system's own tables say
 
 
 def content_type(name: str) -> str:
     """The media type of a file called ``name``."""
-    return _TYPES.get(PurePath(name).suffix.lower()) or mimetypes.guess_type(name)[0] or UNKNOWN
+    return _TYPES.get(PurePath(name).suffix.lower()) or _BUILT_IN.guess_type(name)[0] or UNKNOWN

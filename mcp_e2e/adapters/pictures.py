@@ -23,7 +23,6 @@ THUMBNAIL_SIDE = 256
 THUMBNAIL_BYTES = 20_000
 GREY = (128, 128, 128)
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-READABLE = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # the constants of SSIM for 8 bits
 # Pillow would refuse to read even the size of a big picture; here the size is read and MAX_PIXELS guards decoding.
 Image.MAX_IMAGE_PIXELS = None
@@ -75,6 +74,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _one_colour(image: Image.Image) -> bool:
+    if len(image.getbands()) == 1:  # deep ones are no channels to Pillow, and it knows no extrema of I;16B
+        low, high = (image.convert("I") if image.mode.startswith("I;") else image).getextrema()
+        return low == high
     extrema = [image.getchannel(band).getextrema() for band in image.getbands()]
     invisible = image.mode == "RGBA" and extrema[-1] == (0, 0)
     return invisible or all(low == high for low, high in extrema)

@@ -17,7 +17,7 @@ COUNTS: Mapping[str, str] = {
     "models3d": "model",
 }
 NAMES = {"audios": "audio files", "models3d": "3D models"}
-ALWAYS_DECODED = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+ALWAYS_DECODED = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")  # not TIFF: many a sound one is unknown to Pillow
 MOST_SENTENCES = 6
 
 
@@ -120,7 +120,7 @@ def _unseen(each: Artifact) -> Iterator[str]:
     if each.image is not None:
         yield f"{each.name} is {each.image.width} x {each.image.height}, too large to be looked at"
     elif not each.name.lower().endswith(ALWAYS_DECODED):
-        yield f"{each.name} ({each.content_type}) cannot be looked at: only PNG, JPEG, WebP, GIF, BMP and TIFF can"
+        yield f"{each.name} ({each.content_type}) cannot be looked at: only PNG, JPEG, WebP, GIF, BMP, plain TIFF can"
 
 
 def _not_blank(shown: Shown, _: Mapping[str, Any]) -> Iterator[str]:

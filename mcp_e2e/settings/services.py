@@ -164,7 +164,15 @@ class ServiceConfig(Table):
             yield Fault(("url",), wrong, "Write it like url = 'http://127.0.0.1:8188'.")
         if self.command is not None and not self.command[0]:
             yield Fault(("command", 0), "the program is empty", "Name the program first, then its arguments.")
+        yield from self._glob_faults()
         yield from self._ready_faults()
+
+    def _glob_faults(self) -> Iterator[Fault]:
+        for key in ("clean", "reload_on"):
+            for nth, pattern in enumerate(getattr(self, key)):
+                if any("**" in part and part != "**" for part in re.split(r"[\\/]", pattern)):
+                    what = f"{pattern!r} has ** within a name, where it means no folders"
+                    yield Fault((key, nth), what, 'Write ** between slashes, e.g. "output/**/*.png".')
 
     def _ready_faults(self) -> Iterator[Fault]:
         addressed = self.url is not None or self.port is not None

@@ -6,14 +6,15 @@ files, which is why each attempt is made to execute anew.
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from sqlite3 import Connection
 
 import anyio.to_thread
 
 from mcp_e2e.adapters.cleaning import Produced, clean_matching, clean_produced
-from mcp_e2e.adapters.comfyui.folders import output_folder
+from mcp_e2e.adapters.comfyui.command_line import output_folder
 from mcp_e2e.model.runs import Attempt, AttemptState
-from mcp_e2e.model.services import Session
+from mcp_e2e.model.services import Health, Session
 from mcp_e2e.store import attempts
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.workplace import Workplace
@@ -24,9 +25,9 @@ async def clean_outputs(place: Workplace, sights: Sights, session: Session) -> N
     _, config = sights.config(session.service)
     if session.attached or session.outputs is None:
         return
-    cwd, outputs = place.settings().folder(config.cwd), session.outputs
-    told = output_folder(session.health.argv, cwd) if session.health and session.health.argv else None
-    folders = [told] if told and told.is_dir() else [outputs, cwd / "output"]  # in a container its paths are others
+    loaded = place.settings()
+    cwd, spare = loaded.folder(config.cwd), [place.layout.root, loaded.folder(loaded.settings.project.golden_dir)]
+    folders = output_folders(session.health, session.outputs, cwd)
     since = session.since or place.now()
 
     def asked(con: Connection) -> tuple[list[Attempt], list[Attempt]]:
@@ -38,9 +39,18 @@ async def clean_outputs(place: Workplace, sights: Sights, session: Session) -> N
         for folder in folders:
             clean_produced(folder, list(_produced(earlier)))
         # What an attempt on another service writes at this moment is no leftover, also where a glob names it.
-        clean_matching(cwd, config.clean, since, until=_first_start(unfinished), spare=[place.layout.root])
+        clean_matching(cwd, config.clean, since, until=_first_start(unfinished), spare=spare)
 
     await anyio.to_thread.run_sync(work)
+
+
+def output_folders(health: Health | None, outputs: Path, cwd: Path) -> list[Path]:
+    """Where a server writes, as it tells, or ``outputs`` and the usual folder: in a container its paths are others."""
+    told = output_folder(health.argv, cwd) if health and health.argv else None
+    try:
+        return [told] if told and told.is_dir() else [outputs, cwd / "output"]
+    except OSError:  # a path of a container that is not to be looked at here
+        return [outputs, cwd / "output"]
 
 
 def _produced(earlier: Sequence[Attempt]) -> Iterator[Produced]:

@@ -33,11 +33,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Offer:
-    """The images of one attempt; ``dropped``: golden ones that have no image any more."""
+    """The images of one attempt, run with ``params``; ``dropped``: golden ones that have no image any more."""
 
     test: str
     attempt: str
     run: str
+    params: Mapping[str, Any]
     folder: Path
     candidates: tuple[Candidate, ...]
     dropped: tuple[Path, ...]
@@ -47,8 +48,9 @@ class Offer:
             {"image": str(each.image), "becomes": str(each.golden), "replaces": each.differs or "nothing, it is new"}
             for each in self.candidates
         ]
-        facts = {"test": self.test, "attempt": self.attempt, "images": images}
-        return facts | ({"dropped": [str(path) for path in self.dropped]} if self.dropped else {})
+        facts: dict[str, Any] = {"test": self.test, "attempt": self.attempt}
+        facts |= {"params": dict(self.params)} if self.params else {}
+        return facts | {"images": images} | ({"dropped": [str(path) for path in self.dropped]} if self.dropped else {})
 
 
 class Goldens:
@@ -118,7 +120,8 @@ class Goldens:
         if not found:
             raise UsageError(f"{attempt.id} of {attempt.test} has no images", remedy="Only images can become golden.")
         dropped = [path for key, path in goldens.kept(folder).items() if key not in keys.values()]
-        return Offer(attempt.test, attempt.id, attempt.run, folder, tuple(found), tuple(dropped))
+        params = self._place.masked(attempt.params)
+        return Offer(attempt.test, attempt.id, attempt.run, params, folder, tuple(found), tuple(dropped))
 
     def _candidate(self, attempt: Attempt, listed: Mapping[str, Any], golden: Path) -> Candidate:
         path = self._catalogue.folder(attempt) / listed["name"]

@@ -7,7 +7,7 @@ import anyio.to_thread
 
 from mcp_e2e.adapters import pictures
 from mcp_e2e.adapters.media import content_type
-from mcp_e2e.errors import NotFound
+from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.formats import FORMATS
 from mcp_e2e.process import jobs, output
 from mcp_e2e.process.redaction import Redactor
@@ -77,10 +77,18 @@ class Views:
         """What a door must blank that hands out output as it is read."""
         return self._place.redactor()
 
-    async def artifact(self, attempt_id: str, name: str) -> tuple[bytes, str]:
-        """A collected file and its media type; only files that the attempt's evidence lists."""
-        path = await self._artifact(attempt_id, name)
-        return path.read_bytes(), content_type(name)
+    async def artifact(self, attempt_id: str, name: str, most: int) -> tuple[bytes, str]:
+        """A collected file and its media type; only files that the attempt's evidence lists.
+
+        Raises:
+            NotFound: there is none, or it cannot be read any more.
+            UsageError: it has more than ``most`` bytes.
+        """
+        try:
+            path = await self._artifact(attempt_id, name)
+            return await anyio.to_thread.run_sync(_read, path, name, most), content_type(name)
+        except OSError as error:
+            raise NotFound(f"artifact {name!r} of {attempt_id} cannot be read: {error.strerror}") from error
 
     async def thumbnail(self, attempt_id: str, name: str) -> tuple[bytes, str]:
         """A small JPEG of a collected image. Raises UsageError for what is no image."""
@@ -101,3 +109,10 @@ class Views:
 
     def config(self) -> dict[str, Any]:
         return shown(self._place.settings())
+
+
+def _read(path: Path, name: str, most: int) -> bytes:
+    if (size := path.stat().st_size) > most:
+        remedy = "Read the file itself: its path stands in the attempt's evidence."
+        raise UsageError(f"{name}: {size:,} bytes are too many to send", remedy=remedy)
+    return path.read_bytes()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mcp_e2e.adapters.cleaning import Produced, clean_matching, clean_produced
-from mcp_e2e.adapters.comfyui.folders import output_folder
 from mcp_e2e.adapters.removal import plain_parts, remove
 from mcp_e2e.errors import ConfigError
 
@@ -221,24 +220,3 @@ def test_a_root_that_is_gone_is_no_error(tmp_path: Path) -> None:
     assert clean_produced(tmp_path / "gone", [produced("a.png")]) == []
     assert clean_matching(tmp_path / "gone", ["*.png"], 0.0) == []
     assert clean_produced(tmp_path, [replace(produced("a.png"), contents=frozenset())]) == []
-
-
-@pytest.mark.parametrize(
-    ("argv", "folder"),
-    [
-        (["main.py"], "/comfy/output"),
-        (["app/main.py", "--cpu"], "/comfy/app/output"),
-        (["/opt/comfy/main.py"], "/opt/comfy/output"),
-        (["main.py", "--base-directory", "/data"], "/data/output"),
-        (["main.py", "--base-directory=data", "--port", "1"], "/comfy/data/output"),
-        (["main.py", "--output-directory", "/out", "--base-directory", "/data"], "/out"),
-        (["main.py", "--output-directory=out"], "/comfy/out"),
-        (["main.py", "--output-dir", "/out"], "/out"),
-        (["main.py", "--out", "/first", "--out", "/last"], "/last"),
-        (["main.py", "--output-directory"], "/comfy/output"),
-        (["main.py", "", "x", "--", "y"], "/comfy/output"),
-    ],
-)
-def test_the_output_folder_is_read_from_the_servers_flags(argv: list[str], folder: str) -> None:
-    """The chosen one, else the base directory's, else the one beside its program."""
-    assert output_folder(argv, Path("/comfy")) == Path(folder)

@@ -1,15 +1,18 @@
 """Bringing outputs home: every kind, by the server or from its folder, within bounds, whatever their names."""
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 from PIL import Image
 
 from mcp_e2e.adapters.comfyui import collecting
 from mcp_e2e.adapters.comfyui.client import ComfyUI
 from mcp_e2e.adapters.comfyui.collecting import Disk, collect, file_key
+from mcp_e2e.errors import StoreError
 from mcp_e2e.model.work import NodeText, OutputFile
 
 from .conftest import Backend
@@ -134,6 +137,21 @@ async def test_what_is_too_much_is_left_out_and_told(
     assert home.problems == ()
 
 
+async def test_texts_beyond_the_limits_are_left_out_and_told(
+    simulated: Backend, client: ComfyUI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By size and by number, after the files, of which none makes way for a text."""
+    monkeypatch.setattr(collecting, "MAX_BYTES", 10)
+    monkeypatch.setattr(collecting, "MAX_FILES", 3)
+    texts = [NodeText(node, text) for node, text in (("1", "e" * 11), ("2", "fits"), ("3", "t"), ("4", "u"))]
+    home = await collect(client, [written(simulated, "a.bin")], tmp_path / "home", texts=texts)
+    assert [artifact.name for artifact in home.artifacts] == ["a.bin", "text_2.txt", "text_3.txt"]
+    assert [(each.name, each.content_type, each.why) for each in home.left_out] == [
+        ("text_1.txt", "text/plain", "larger than 10 bytes"),
+        ("text_4.txt", "text/plain", "one of more than 3 files"),
+    ]
+
+
 async def test_damaged_and_empty_images_are_facts(simulated: Backend, client: ComfyUI, tmp_path: Path) -> None:
     """They come home like any file; only nothing is known of their pixels."""
     Image.new("RGB", (9, 9)).save(tmp_path / "whole.png")
@@ -150,6 +168,42 @@ async def test_a_name_that_no_address_can_hold_is_a_problem(client: ComfyUI, tmp
     home = await collect(client, [listed("a\ud800.png"), listed("gone ü #?&%.png")], tmp_path)
     assert home.artifacts == ()
     assert len(home.problems) == 2
+
+
+async def test_the_longest_name_of_a_file_system_comes_home(
+    simulated: Backend, client: ComfyUI, tmp_path: Path
+) -> None:
+    """255 bytes are few characters in some scripts, and what is half-written needs a name too."""
+    files = [written(simulated, "日" * 83 + ".png"), written(simulated, "日" * 83 + "x.png")]
+    home = await collect(client, files, tmp_path / "home", disk=Disk(simulated.outputs, 0.0))
+    assert home.problems == ()
+    assert [artifact.path.read_bytes() for artifact in home.artifacts] == [b"data"] * 2
+
+
+def failing(number: int) -> object:
+    async def opened(*_: object) -> object:
+        raise OSError(number, os.strerror(number))
+
+    return opened
+
+
+async def test_a_file_that_cannot_be_written_is_a_problem(
+    simulated: Backend, client: ComfyUI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system says of one name is a sentence, and the attempt is judged."""
+    monkeypatch.setattr(anyio, "open_file", failing(errno.EINVAL))
+    home = await collect(client, [written(simulated, "a.bin")], tmp_path / "home")
+    assert home.problems == ("node 9 listed a.bin, which cannot be written: Invalid argument.",)
+
+
+async def test_a_full_disk_is_told_with_what_to_do(
+    simulated: Backend, client: ComfyUI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is wrong with the outputs: there is no verdict until there is room."""
+    monkeypatch.setattr(anyio, "open_file", failing(errno.ENOSPC))
+    with pytest.raises(StoreError, match="do not fit") as full:
+        await collect(client, [written(simulated, "a.bin")], tmp_path / "home")
+    assert "Make room" in full.value.advice
 
 
 def test_a_key_is_part_of_a_file_name() -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mcp_e2e.adapters.comfyui.command_line import CommandLine, command_line, differences, shared, why_another
+from mcp_e2e.adapters.comfyui.command_line import (
+    CommandLine,
+    command_line,
+    differences,
+    output_folder,
+    shared,
+    why_another,
+)
 
 
 def line(cwd: Path, *argv: str, program: str = sys.executable) -> CommandLine:
@@ -73,3 +80,33 @@ def test_what_two_would_both_write_to_has_a_flag_each(tmp_path: Path) -> None:
     )
     assert list(shared(one, temp).values()) == ["--temp-directory"]
     assert ":memory:" not in str(shared(temp, temp))
+
+
+@pytest.mark.parametrize(
+    ("argv", "folder"),
+    [
+        (["main.py"], "/comfy/output"),
+        (["app/main.py", "--cpu"], "/comfy/app/output"),
+        (["/opt/comfy/main.py"], "/opt/comfy/output"),
+        (["main.py", "--base-directory", "/data"], "/data/output"),
+        (["main.py", "--base-directory=data", "--port", "1"], "/comfy/data/output"),
+        (["main.py", "--output-directory", "/out", "--base-directory", "/data"], "/out"),
+        (["main.py", "--output-directory=out"], "/comfy/out"),
+        (["main.py", "--output-dir", "/out"], "/out"),
+        (["main.py", "--out", "/first", "--out", "/last"], "/last"),
+        (["main.py", "--output-directory"], "/comfy/output"),
+        (["main.py", "", "x", "--", "y"], "/comfy/output"),
+    ],
+)
+def test_the_output_folder_is_read_from_the_servers_flags(argv: list[str], folder: str) -> None:
+    """The chosen one, else the base directory's, else the one beside its program."""
+    assert output_folder(argv, Path("/comfy")) == Path(folder)
+    assert line(Path("/comfy"), *argv).outputs == Path(folder)
+
+
+def test_a_linked_script_writes_beside_the_real_one(tmp_path: Path) -> None:
+    """So does Python find the modules of a linked script."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/main.py").touch()
+    (tmp_path / "main.py").symlink_to(tmp_path / "app/main.py")
+    assert output_folder(["main.py"], tmp_path) == tmp_path / "app/output"

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import mimetypes
 import random
 from pathlib import Path
 
@@ -58,6 +59,19 @@ def test_a_look_tells_size_and_blankness(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes((tmp_path / "spotted.png").read_bytes()[:50])
     (tmp_path / "empty.png").write_bytes(b"")
     assert [pictures.look(tmp_path / name) for name in ("t.png", "cut.png", "empty.png")] == [None] * 3
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I", "F"])
+def test_deep_grey_is_looked_at_like_any_other(tmp_path: Path, mode: str) -> None:
+    """16 or 32 bits for a pixel, either byte order: sound, and blank only when it is."""
+    image = Image.new(mode, (5, 4), 9)
+    blank = pictures.look(saved(image, tmp_path / "blank.tif"))
+    image.putpixel((2, 2), 10)
+    spotted = pictures.look(saved(image, tmp_path / "spotted.tif"))
+    assert blank is not None
+    assert spotted is not None
+    assert (blank.facts.blank, spotted.facts.blank) == (True, False)
+    assert blank.content != spotted.content
 
 
 def test_a_huge_image_is_measured_but_not_decoded(tmp_path: Path) -> None:
@@ -213,3 +227,11 @@ def test_every_kind_of_output_has_its_media_type(name: str, kind: str, media: st
     found = content_type(name)
     assert found == media
     assert Artifact(name, Path(name), "", 1, found).kind == kind
+
+
+def test_a_media_type_does_not_hang_on_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables differ from machine to machine, and so would a verdict."""
+    mimetypes.init()
+    monkeypatch.setitem(mimetypes.types_map, ".own", "image/own")
+    assert content_type("x.own") == "application/octet-stream"
+    assert content_type("x.bmp") == "image/bmp"

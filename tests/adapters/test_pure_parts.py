@@ -38,6 +38,12 @@ def test_a_misspelt_placeholder_names_the_nearest(word: str, near: str) -> None:
         ("", "output"),
         ("a b;c\n.png", "a_b_c_.png"),
         ("日本.png", "日本.png"),
+        ("日" * 83 + ".png", "日" * 33 + ".png"),
+        ("x" * 99 + "é.png", "x" * 99 + ".png"),
+        ("nul.png", "_nul.png"),
+        ("CON", "_CON"),
+        ("Com1.tar.gz", "_Com1.tar.gz"),
+        ("console.png", "console.png"),
     ],
 )
 def test_a_listed_name_becomes_a_plain_file_name(listed: str, safe: str) -> None:

@@ -128,6 +128,14 @@ def test_a_difference_over_the_limit_tells_both_and_the_picture() -> None:
     ]
 
 
+def test_a_tiff_that_cannot_be_read_here_is_not_called_damaged() -> None:
+    """Pillow knows few of its kinds: it passes, unless its pixels are asked for."""
+    deep = artifact("deep.tif")
+    assert sentences(shown(deep)) == []
+    (sentence,) = sentences(shown(deep), not_blank=True)
+    assert "cannot be looked at" in sentence
+
+
 def test_what_was_left_out_is_counted_all_the_same() -> None:
     """Our own limits fail no test that expects two hundred images and one."""
     left = (LeftOut("z.png", "image/png", "one of more than 200 files"),)

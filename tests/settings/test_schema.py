@@ -71,6 +71,8 @@ def test_a_workflow_is_always_expected_to_save_something() -> None:
         ({"services": {"a": {**API, "ready": {}}}}, "exactly one of http, tcp, log, exec"),
         ({"services": {"a": {**API, "ready": {"tcp": True, "log": "x"}}}}, "exactly one of"),
         ({"services": {"a": {**COMFY, "ready": {"tcp": True}}}}, "asked for its own state"),
+        ({"services": {"a": {**COMFY, "clean": ["*.png", "output/**.png"]}}}, "png' has .* within a name"),
+        ({"services": {"a": {**COMFY, "reload_on": ["**py"]}}}, "py' has .* within a name"),
         ({"services": {"a": {"kind": "command", "command": ["x"], "ready": {"tcp": True}}}}, "has none"),
         ({"services": {"a": {"kind": "command", "command": ["x", "{port}"]}}}, "has no port"),
         ({"services": {"a": {"kind": "command", "url": "http://h", "ready": {"log": "x"}}}}, "not ours to read"),

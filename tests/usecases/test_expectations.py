@@ -170,6 +170,7 @@ async def test_images_and_golden_images_must_pair(server: Servers, project: Path
         await ran(app)
         await accepted(app)
         (folder / "22-1.png").rename(folder / "29-1.png")
+        (folder / "my-sketch.png").write_bytes(b"a person's own")
         configure(project, FAST, {"picture": scenes(1, 5)}, "{ golden = true }")
         answer = await ran(app, params={"11.inputs.width": 128})
         assert "p1_00001_.png: is 128 x 48, picture/21-1.png is 64 x 48" in message(answer)
@@ -177,8 +178,9 @@ async def test_images_and_golden_images_must_pair(server: Servers, project: Path
         assert "there is no image like picture/29-1.png this time" in message(answer)
         offer = await app.goldens.offer()
         assert offer.shown()["dropped"] == [str(folder / "29-1.png")]
+        assert offer.shown()["params"] == {"11.inputs.width": 128}
         await accepted(app)
-        assert sorted(path.name for path in folder.iterdir()) == ["21-1.png", "22-1.png"]
+        assert sorted(path.name for path in folder.iterdir()) == ["21-1.png", "22-1.png", "my-sketch.png"]
 
 
 async def test_similar_to_compares_every_image_with_one_file(server: Servers, project: Path) -> None:

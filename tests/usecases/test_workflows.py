@@ -12,6 +12,8 @@ import pytest
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.errors import SetupError, UsageError
+from mcp_e2e.model.services import Health
+from mcp_e2e.usecases.cleaning import output_folders
 from tests.usecases.conftest import Servers
 
 SIMULATED = f"{sys.executable} -m mcp_e2e.demo.simulated_comfyui --port {{port}} --output-directory {{outputs}}"
@@ -226,18 +228,30 @@ async def test_outputs_are_cleaned_where_the_server_says_it_writes(server: Serve
 
 
 async def test_globs_spare_our_own_state(server: Servers, project: Path) -> None:
-    """Everything under cwd may be named; the database, artifacts and reports are no leftovers of a service."""
+    """Everything under cwd may be named; golden images, database and artifacts are no leftovers of a service."""
     configure(project, f"{SIMULATED} --boot-seconds 0.2", {"picture": saving()})
     text = (project / "mcp-e2e.toml").read_text()
     (project / "mcp-e2e.toml").write_text(text.replace("port = 0\n", 'port = 0\nclean = ["**/*.png", "**/*.db"]\n'))
     async with server() as app:
         first = await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
         (project / "left.png").write_bytes(b"left behind by the service")
+        golden = project / "golden/picture/9-1.png"
+        golden.parent.mkdir(parents=True)
+        golden.write_bytes(b"accepted while the service ran")
         second = await app.attempts.run(app.caller, test="picture", wait_seconds=60, checkpoint=True)
     assert (first.verdict, second.verdict) == ("passed", "passed")
     assert first.evidence is not None
     assert Path(first.evidence["artifacts"][0]["path"]).exists()
     assert not (project / "left.png").exists()
+    assert golden.exists()
+
+
+def test_a_folder_that_cannot_be_looked_at_is_not_where_a_server_writes(tmp_path: Path) -> None:
+    """A container tells its own path, which here may be nobody's to see, or impossible."""
+    told = [Health(True, "ready", argv=("main.py", f"--output-directory={folder}")) for folder in ("n" * 300, "own")]
+    (tmp_path / "own").mkdir()
+    assert output_folders(told[0], tmp_path / "ours", tmp_path) == [tmp_path / "ours", tmp_path / "output"]
+    assert output_folders(told[1], tmp_path / "ours", tmp_path) == [tmp_path / "own"]
 
 
 async def test_globs_spare_what_an_attempt_on_another_service_writes_now(server: Servers, project: Path) -> None:

@@ -1,6 +1,7 @@
 """Bring home what a prompt produced: from its own folder where that is provably the same file, else by ``/view``."""
 
 import contextlib
+import errno
 import hashlib
 import re
 import shutil
@@ -17,13 +18,17 @@ import httpx
 
 from mcp_e2e.adapters import pictures
 from mcp_e2e.adapters.media import content_type
-from mcp_e2e.errors import NotFound
+from mcp_e2e.errors import NotFound, StoreError
 from mcp_e2e.model.work import Artifact, Collected, LeftOut, NodeText, OutputFile
 
 MAX_FILES = 200
 MAX_BYTES = 1 << 30  # one file
 MAX_TOTAL_BYTES = 4 << 30
 CLOCK_S = 2.0  # file systems round the time of a change, some to two seconds
+PART = ".part"  # what is being written: no collected name begins with a dot
+STEM_BYTES, SUFFIX_BYTES = 100, 20  # in UTF-8: file systems take 255 for a name
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)  # to Windows
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Source(Protocol):
@@ -78,6 +83,13 @@ class _Bag:
             why = f"with it the files would have more than {MAX_TOTAL_BYTES:,} bytes"
         self.left_out.append(LeftOut(name, content_type(name), why))
 
+    def unwritten(self, node: str, name: str, error: OSError) -> None:
+        """A problem; of a full disk StoreError, since it tells nothing about the outputs."""
+        if error.errno in _FULL:
+            remedy = "Make room there, or set [project] state_dir to another disk, then run the test again."
+            raise StoreError(f"the outputs do not fit into {self.folder}: {error.strerror}", remedy=remedy) from error
+        self.problems.append(f"node {node} listed {name}, which cannot be written: {error.strerror or error}.")
+
     def add(self, artifact: Artifact) -> None:
         self.artifacts.append(artifact)
         self.bytes += artifact.bytes
@@ -93,19 +105,16 @@ async def collect(
 ) -> Collected:
     """Bring ``files`` and ``texts`` into ``folder`` (made when missing) under safe, unique names; look at the images.
 
-    What the server no longer has becomes a problem, what goes beyond our limits is left out and told: no errors.
+    What the server no longer has, or cannot be written, becomes a problem; what goes beyond our limits is left out and
+    told. Raises StoreError when the disk is full.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     bag, nths = _Bag(folder), dict[str, int]()
-    for text in texts:
-        if bag.room():
-            path = bag.path(OutputFile(text.node, f"text_{text.node}.txt", "", "text"))
-            path.write_text(text.text, "utf-8", "replace", newline="\n")
-            data = path.read_bytes()
-            bag.add(_artifact(path, hashlib.sha256(data).hexdigest(), len(data)))
     for file in dict.fromkeys(files):
         await _bring(source, file, bag, nths, disk)
+    for text in texts:  # after the files: a node may tell any number of them
+        await anyio.to_thread.run_sync(_write, text, bag)
     return Collected(tuple(bag.artifacts), tuple(bag.problems), tuple(bag.left_out))
 
 
@@ -119,11 +128,28 @@ async def _bring(source: Source, file: OutputFile, bag: _Bag, nths: dict[str, in
     except (ValueError, httpx.InvalidURL):  # half a character in its name, which no address can hold
         bag.problems.append(f"node {file.node} listed {path.name} under a name that cannot be asked for.")
         return
+    except OSError as error:
+        bag.unwritten(file.node, path.name, error)
+        return
     nths[file.node] = nth = nths.get(file.node, 0) + 1
     if sha256 is None:
         bag.leave_out(path.name)
     else:
         bag.add(await anyio.to_thread.run_sync(_artifact, path, sha256, size, file_key(file.node, nth)))
+
+
+def _write(text: NodeText, bag: _Bag) -> None:
+    path = bag.path(OutputFile(text.node, f"text_{text.node}.txt", "", "text"))
+    data, room = text.text.encode("utf-8", "replace"), bag.room()
+    if not room or len(data) > room:
+        bag.leave_out(path.name)
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        bag.unwritten(text.node, path.name, error)
+    else:
+        bag.add(_artifact(path, hashlib.sha256(data).hexdigest(), len(data)))
 
 
 async def _kept(source: Source, file: OutputFile, path: Path, room: int, disk: Disk | None) -> tuple[str | None, int]:
@@ -136,7 +162,7 @@ async def _kept(source: Source, file: OutputFile, path: Path, room: int, disk: D
 
 
 def _copy(here: Path, path: Path, room: int) -> tuple[str | None, int]:
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(PART)
     try:
         if (size := here.stat().st_size) > room:
             return None, size
@@ -151,7 +177,7 @@ def _copy(here: Path, path: Path, room: int) -> tuple[str | None, int]:
 
 async def _download(source: Source, file: OutputFile, path: Path, room: int) -> tuple[str | None, int]:
     digest, size = hashlib.sha256(), 0
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(PART)
     try:
         async with source.fetch(file) as reply, await anyio.open_file(part, "wb") as target:
             async for chunk in reply.aiter_bytes():
@@ -180,15 +206,21 @@ def file_key(node: str, nth: int) -> str:
 
 
 def safe_name(file: OutputFile, taken: set[str]) -> str:
-    """A plain file name for what a server calls ``file``: no folders, no leading dot, at most 130 characters.
+    """A plain file name for what a server calls ``file``: no folders, no leading dot, some 130 bytes, no device.
 
     ``taken``: the names in use, in lower case, since some file systems do not tell cases apart.
     """
     base = PurePosixPath(file.filename.replace("\\", "/")).name
     plain = re.sub(r"[^\w.+()-]+", "_", base).lstrip(".") or "output"
-    stem, suffix = Path(plain).stem[:100], Path(plain).suffix[:20]
+    plain = f"_{plain}" if _DEVICES.match(plain) else plain
+    stem, suffix = _shortened(Path(plain).stem, STEM_BYTES), _shortened(Path(plain).suffix, SUFFIX_BYTES)
     name, n = f"{stem}{suffix}", 1
     while name.casefold() in taken:
         n += 1
         name = f"{stem}-{n}{suffix}"
     return name
+
+
+def _shortened(text: str, size: int) -> str:
+    """Its beginning of at most ``size`` bytes in UTF-8, no character of it halved."""
+    return text.encode()[:size].decode(errors="ignore")

@@ -9,6 +9,7 @@ from pathlib import Path
 from mcp_e2e.adapters.comfyui.flags import main_py
 
 _PATHS = frozenset(f"--{name}-directory" for name in ("base", "output", "input", "temp", "user")) | {"--front-end-root"}
+_SHORTEST = 5  # argparse takes any beginning of a flag that no other one has, such as --out
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,17 @@ def command_line(argv: Sequence[str], cwd: Path, path: str | None) -> CommandLin
     return CommandLine(Path(os.path.normpath(found)), script, cwd, dict(_flags(argv[at + 1 :], cwd)))
 
 
+def output_folder(argv: Sequence[str], cwd: Path) -> Path:
+    """The output folder of a server that was started in ``cwd`` and tells ``argv``, which begins with its script."""
+    script = Path(os.path.realpath(cwd / argv[0]))
+    return CommandLine(script, script, cwd, dict(_flags(argv[1:], cwd))).outputs
+
+
 def _flags(words: Sequence[str], cwd: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     at = 0
     while at < len(words):
-        flag, equals, value = words[at].partition("=")
+        word, equals, value = words[at].partition("=")
+        flag = next((each for each in _PATHS if len(word) >= _SHORTEST and each.startswith(word)), word)
         end = at + 1
         while end < len(words) and not words[end].startswith("--"):
             end += 1
