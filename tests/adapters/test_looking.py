@@ -1,7 +1,7 @@
 """A look at what is no ComfyUI comes to an end: an answer that drips, one without an end, one that is nested."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -21,10 +21,8 @@ async def server(answer: Callable[[SocketStream], Awaitable[None]]) -> AsyncIter
         async with client:
             await client.receive()
             await client.send(HEAD)
-            try:
+            with suppress(anyio.BrokenResourceError):
                 await answer(client)
-            except anyio.BrokenResourceError:
-                pass
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, handle)
