@@ -53,9 +53,12 @@ def sort(project: Path) -> Sorted:
             if _is_editors(data):
                 not_exported.append(path)
             elif _looks_like_api(data):
+                path.relative_to(project).as_posix().encode()
                 workflows.append((path, load(text, path.name)))
         except SetupError as error:
             broken.append((path, error.message.removeprefix(path.name).lstrip(": ").rstrip(".")))
+        except UnicodeEncodeError:
+            broken.append((path, "has a name that is not UTF-8, which a configuration cannot hold: rename it"))
         except (OSError, UnicodeDecodeError) as error:
             broken.append((path, f"cannot be read: {type(error).__name__}"))
     return Sorted(tuple(workflows), tuple(not_exported), tuple(broken), stopped)
