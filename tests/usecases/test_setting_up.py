@@ -132,6 +132,19 @@ async def test_without_a_gpu_it_runs_on_the_cpu(place: Place, tmp_path: Path) ->
     assert any("requirements.txt names: no-such-distribution;" in note for note in made.notes)
 
 
+async def test_without_a_gpu_it_runs_on_the_cpu_also_where_help_does_not_answer(place: Place, tmp_path: Path) -> None:
+    """What the notes say stands in the file; other flags are left out."""
+    root = comfyui(tmp_path / "ComfyUI")
+    interpreter(root / ".venv" / "bin" / "python", gpu=False)
+    (root / "main.py").write_text("raise SystemExit(1)")
+
+    made = await place.set_up()
+
+    assert place.service()["command"][2:] == [*OURS[:-1], "--cpu"]
+    assert any("runs with --cpu" in note for note in made.notes)
+    assert any("--help did not answer" in note for note in made.notes)
+
+
 async def test_a_fresh_checkout_gets_a_database_of_its_own(place: Place, root: Path) -> None:
     """It has no folder for one yet."""
     (root / "user").rmdir()
