@@ -13,7 +13,7 @@ from mcp_e2e.adapters.comfyui.finding import Found, find
 from mcp_e2e.adapters.comfyui.installation import Interpreter, Machine
 from mcp_e2e.adapters.comfyui.interpreter import ability
 from mcp_e2e.adapters.comfyui.running import Process, Running
-from mcp_e2e.errors import ServiceUnavailable, UsageError
+from mcp_e2e.errors import E2EError, ServiceUnavailable, UsageError
 from tests.installations import comfyui, interpreter, written
 
 from .conftest import Backend, answered, end, free_port
@@ -197,15 +197,13 @@ async def test_all_are_found_and_the_most_trusted_comes_first(tmp_path: Path) ->
 async def test_what_was_looked_at_is_told_when_nothing_was_found(tmp_path: Path) -> None:
     """Each place by name, and what was there instead."""
     told: list[str] = []
-    there = machine(tmp_path, COMFYUI_PATH=str(tmp_path / "no"), COMFYUI_URL="http://127.0.0.1:9/")
+    there = machine(tmp_path)
     stand_in = Running("http://127.0.0.1:8188", "0.0.0-simulated")
 
     findings = await find(there, tmp_path / "project", tmp_path, None, [stand_in], told.append)
 
     looks = dict(findings.looks)
     assert findings.found == ()
-    assert looks["COMFYUI_PATH"] == f"{tmp_path / 'no'} holds no ComfyUI"
-    assert "http://127.0.0.1:9" in looks["COMFYUI_URL"]
     assert "http://127.0.0.1:8188 is not taken unless named" in looks["running"]
     assert str(tmp_path / "project" / "ComfyUI") in looks["near the project"]
     assert str(tmp_path / "comfy" / "ComfyUI") in looks["in your home folder"]
@@ -233,6 +231,35 @@ async def test_an_address_where_nothing_answers(tmp_path: Path) -> None:
     for named in (f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"):
         with pytest.raises(ServiceUnavailable, match="no ComfyUI answers"):
             await found_by(machine(tmp_path), tmp_path, named)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "error", "said"),
+    [
+        ("COMFYUI_PATH", "none", UsageError, "is no folder"),
+        ("COMFYUI_URL", "http://me:hush@127.0.0.1:9", UsageError, "user name"),
+        ("COMFYUI_URL", "127.0.0.1:x", UsageError, "is no address"),
+        ("COMFYUI_URL", "127.0.0.1:9/", ServiceUnavailable, "no ComfyUI answers at http://127.0.0.1:9 of"),
+    ],
+)
+async def test_a_wrong_variable_leads_to_no_other_comfyui(
+    tmp_path: Path, variable: str, value: str, error: type[E2EError], said: str
+) -> None:
+    """It is named, and what is secret in it is not told."""
+    comfyui(tmp_path / "project" / "ComfyUI")
+    with pytest.raises(error, match=said) as refused:
+        await found_by(machine(tmp_path, **{variable: value}), tmp_path / "project")
+    assert variable in refused.value.message
+    assert "hush" not in str(refused.value.message) + str(refused.value.advice)
+
+
+async def test_an_address_that_does_not_answer_beside_a_right_path(tmp_path: Path) -> None:
+    """The path decides then: the same ComfyUI may just not run."""
+    said = comfyui(tmp_path / "said")
+    there = machine(tmp_path, COMFYUI_PATH=str(said), COMFYUI_URL="http://127.0.0.1:9")
+    findings = await find(there, tmp_path / "project", tmp_path, None, (), lambda _: None)
+    assert [found.root for found in findings.found] == [said]
+    assert "no ComfyUI answers" in dict(findings.looks)["COMFYUI_URL"]
 
 
 async def test_the_simulated_one_is_taken_only_when_named(tmp_path: Path, simulated: Backend) -> None:
