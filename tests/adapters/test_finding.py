@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import psutil
 import pytest
 
 from mcp_e2e.adapters.comfyui import installation, places, running
@@ -341,7 +343,12 @@ async def test_an_interpreter_is_asked_for_torch_and_gpu(tmp_path: Path, *, gpu:
 
 @pytest.mark.parametrize(
     ("script", "said"),
-    [("exec sleep 1000", "within 0.2 s"), ("exit 3", "ended with 3"), ("echo mcp_e2e:[", "did not answer")],
+    [
+        ("exec sleep 1000", "within 0.2 s"),
+        ("exec yes", "256 kB that are no answer"),
+        ("exit 3", "ended with 3"),
+        ("echo mcp_e2e:[", "did not answer"),
+    ],
 )
 async def test_an_interpreter_that_does_not_answer(tmp_path: Path, script: str, said: str) -> None:
     """Is ended after its time, and nothing is raised."""
@@ -354,6 +361,19 @@ async def test_an_interpreter_that_does_not_answer(tmp_path: Path, script: str, 
 
     assert able.torch is None
     assert said in able.problem
+
+
+async def test_an_interpreter_that_does_not_answer_is_ended_with_its_children(tmp_path: Path) -> None:
+    """A wrapper's Python, a probe's helpers: none of them runs on."""
+    path = tmp_path / "python"
+    path.write_text("#!/bin/sh\nsleep 1000 & echo $! > child.tmp; mv child.tmp child; wait\n")
+    path.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin"}
+    assert "within 2 s" in (await ability(Interpreter(path, "PATH"), env, tmp_path, within_s=2)).problem
+    child = int((tmp_path / "child").read_text())
+    with anyio.fail_after(10):
+        while psutil.pid_exists(child):
+            await anyio.sleep(0.02)
 
 
 async def test_a_missing_interpreter_is_told(tmp_path: Path) -> None:
