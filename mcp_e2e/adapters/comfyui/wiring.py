@@ -34,7 +34,7 @@ def surely_broken(graph: Graph) -> tuple[str, ...]:
 
 def broken(graph: Graph, info: Info) -> tuple[str, ...]:
     """Known from the server's classes: the faults in what its output nodes need, and whether there is such a node."""
-    if not _outputs(graph, info) and all(info.get(graph.class_of(node)) for node in graph.nodes):
+    if not _ends(graph, info):
         return (no_output(graph),)
     used = looked_at(graph, info)
     faults = {node: found for node, found in _faults(graph, info).items() if node in used}
@@ -42,12 +42,14 @@ def broken(graph: Graph, info: Info) -> tuple[str, ...]:
 
 
 def looked_at(graph: Graph, info: Info) -> set[str]:
-    """What the server looks at: its output nodes and all that feeds them; everything while none is known."""
-    return needed(graph, _outputs(graph, info) or graph.nodes)
+    """What the server looks at: its output nodes and all that feeds them; everything where there is none."""
+    return needed(graph, _ends(graph, info) or graph.nodes)
 
 
-def _outputs(graph: Graph, info: Info) -> set[str]:
-    return {node for node in graph.nodes if info.get(graph.class_of(node), {}).get("output_node")}
+def _ends(graph: Graph, info: Info) -> set[str]:
+    """The output nodes, and those of unknown class, which may be some."""
+    known = {node: info.get(graph.class_of(node)) for node in graph.nodes}
+    return {node for node, told in known.items() if not told or told.get("output_node")}
 
 
 def no_output(graph: Graph) -> str:
