@@ -11,6 +11,7 @@ from mcp_e2e.model.runs import FailureKind
 from mcp_e2e.model.work import NodeError
 
 MOST_CHARACTERS = 500
+_READ_CHARACTERS = 4_000  # of a message; some quote a whole model's keys
 _TITLE_CHARACTERS = 40
 _MOST_INPUTS = 4
 _INPUTS_CHARACTERS = 120
@@ -91,7 +92,7 @@ CAUSES = (
     ),
     _cause(
         "part not in checkpoint",
-        r"(?:clip|vae|text encoder)[\w ]* (?:input )?is invalid: None|does not contain a valid (?:clip|vae)",
+        r"(?:clip|vae|text encoder)[\w ]{0,40} (?:input )?is invalid: None|does not contain a valid (?:clip|vae)",
         r"clip|vae",
         "The checkpoint has no such part: add a node that loads it from a file of its own (CLIPLoader, VAELoader).",
     ),
@@ -160,7 +161,7 @@ CAUSES = (
 
 def explain(error: NodeError) -> Reading:
     """What ``error`` means, with the fix where its kind is known or the custom node that it comes from."""
-    words = _words(error.message)
+    words = _words(error.message[:_READ_CHARACTERS])
     said = f"{error.exception}: {words}" if words else error.exception
     known = next((cause for cause in CAUSES if cause.shows.search(said)), None)
     told = _concerned(error, known, said)

@@ -4,6 +4,8 @@ import contextlib
 import errno
 import socket
 import sys
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from mcp_e2e.model.jobs import ProcessIdentity
 from mcp_e2e.process.identity import descendants, identity, is_alive
 
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_ASKING_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,23 @@ def listeners(port: int | None = None) -> list[PortOwner]:
 def _listening(port: int | None) -> list[tuple[int | None, int]]:
     """Process and port of each; the process is None where it is another user's."""
     try:
-        found: list[Any] = psutil.net_connections("tcp")
+        found: Iterable[tuple[int | None, Any]] = [(each.pid, each) for each in psutil.net_connections("tcp")]
+    except psutil.AccessDenied:  # macOS tells only root of all at once, but everybody of each process of theirs
+        found = _one_by_one()
     except (psutil.Error, OSError):
         return []
-    listen = (each for each in found if each.laddr and _listens(each, port or each.laddr.port))
-    return list(dict.fromkeys((each.pid, each.laddr.port) for each in listen))
+    listen = ((pid, each) for pid, each in found if each.laddr and _listens(each, port or each.laddr.port))
+    return list(dict.fromkeys((pid, each.laddr.port) for pid, each in listen))
+
+
+def _one_by_one() -> Iterator[tuple[int, Any]]:
+    """Process and connection of each process that may be asked, within ``_ASKING_S``."""
+    until = time.monotonic() + _ASKING_S
+    for process in psutil.process_iter():
+        if time.monotonic() > until:
+            return
+        with contextlib.suppress(psutil.Error, OSError):
+            yield from ((process.pid, each) for each in process.net_connections("tcp"))
 
 
 def _owner(pid: int, port: int) -> PortOwner | None:

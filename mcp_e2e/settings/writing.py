@@ -44,9 +44,10 @@ def inline(table: Mapping[str, int | bool]) -> str:
 
 def create(file: Path, content: str) -> None:
     """Write a new file. Raises ConfigError where there is one by now, or none can be written."""
+    data = _encoded(file, content)
     try:
-        with file.open("x", encoding="utf-8", newline="\n") as new:
-            new.write(content)
+        with file.open("xb") as new:
+            new.write(data)
     except FileExistsError as error:
         raise ConfigError(f"{file} has been made meanwhile.", remedy="Call again; it is then added to.") from error
     except OSError as error:
@@ -59,8 +60,9 @@ def extend(file: Path, content: str) -> None:
         before = file.read_bytes()
         if b"\r\n" in before:
             content = content.replace("\n", "\r\n")
+        data = _encoded(file, content)
         with file.open("ab") as old:
-            old.write(content.encode())
+            old.write(data)
     except OSError as error:
         raise _unwritable(file, error) from error
 
@@ -68,6 +70,17 @@ def extend(file: Path, content: str) -> None:
 def joint(before: str, added: str) -> str:
     """What to write after ``before`` so that ``added`` begins on a line of its own, an empty one between."""
     return ("" if not before or before.endswith("\n") else "\n") + ("\n" if before.strip() else "") + added
+
+
+def _encoded(file: Path, content: str) -> bytes:
+    """Before anything is opened: a new file that holds nothing would be left behind."""
+    try:
+        return content.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{file} cannot be written: a path to be named in it is not UTF-8, which TOML cannot hold.",
+            remedy="Rename that folder or file.",
+        ) from error
 
 
 def _unwritable(file: Path, error: OSError) -> ConfigError:

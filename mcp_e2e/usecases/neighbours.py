@@ -94,8 +94,10 @@ def _comfyui(owner: PortOwner) -> CommandLine | None:
     """Its ``main.py`` lies beside what every ComfyUI has there."""
     if main_py(owner.cmdline) is None or not owner.cwd:
         return None
-    line = command_line(owner.cmdline, Path(owner.cwd), owner.path or None)
-    return line if line and (line.script.parent / "nodes.py").is_file() else None
+    with suppress(OSError):  # a folder that only its own user may enter, a name that no file can have
+        line = command_line(owner.cmdline, Path(owner.cwd), owner.path or None)
+        return line if line and (line.script.parent / "nodes.py").is_file() else None
+    return None
 
 
 def shown(owner: PortOwner) -> str:

@@ -10,6 +10,7 @@ from mcp_e2e.settings import Loaded, writing
 
 TIMEOUT_S = 300
 _LISTED = 5
+_ID_CHARACTERS = 100  # what a name may have
 EXPORT = "File > Export (API)"
 _OLDER = "older versions: Workflow > Export (API), or Save (API Format) once Settings > Dev mode is on"
 EXAMPLE = """\
@@ -45,7 +46,7 @@ def _table(test_id: str, path: Path, images: int | None, service: str | None) ->
 def unused_id(path: Path, taken: Collection[str]) -> str:
     """A test's id from a file's name, with its folder's where that is taken, with a number where both are."""
     name = _words(re.sub(r"[ _.-]*\(?api\)?$", "", path.stem, flags=re.IGNORECASE)) or "workflow"
-    for candidate in (name, f"{_words(path.parent.name)}-{name}".strip("-")):
+    for candidate in (name, f"{_words(path.parent.name)}-{name}".strip("-")[:_ID_CHARACTERS]):
         if candidate not in taken:
             return candidate
     number = 2
@@ -62,17 +63,22 @@ def _words(text: str) -> str:
 def told_apart(files: Sorted, project: Path) -> Iterator[str]:
     """A sentence for each kind of file that became no test."""
     if files.not_exported:
-        listed = _listed([str(path.relative_to(project)) for path in files.not_exported])
+        listed = _listed([_shown(path, project) for path in files.not_exported])
         yield (
             f"in the editor's format, which ComfyUI's API does not run: {listed}. To make one a test, open it in "
             f"ComfyUI and choose {EXPORT} ({_OLDER})"
         )
     for path, why in files.broken[:_LISTED]:
-        yield f"{path.relative_to(project)} {why}"
+        yield f"{_shown(path, project)} {why}"
     if len(files.broken) > _LISTED:
         yield f"{len(files.broken) - _LISTED} more workflow files cannot be read"
     if files.stopped:
         yield "the project is large: not all of it was searched for workflows"
+
+
+def _shown(path: Path, project: Path) -> str:
+    """Also where its name is not UTF-8, which no terminal takes."""
+    return str(path.relative_to(project)).encode("utf-8", "replace").decode()
 
 
 def _listed(names: list[str]) -> str:

@@ -112,7 +112,7 @@ async def test_a_node_that_raises_is_named_with_class_and_message(client: ComfyU
 async def test_check_lists_unknown_classes_and_missing_models_at_once(client: ComfyUI) -> None:
     """Everything that is not installed is told together, with the nearest class, before anything is queued."""
     loader = node("CheckpointLoaderSimple", ckpt_name="no-such-model.safetensors")
-    work = graph({**picture("x").nodes, "3": node("SaveImages", images=["1", 0]), "4": loader})
+    work = graph({**picture("x").nodes, "3": node("SaveImages", images=["4", 0]), "4": loader})
     problems = await client.check(work)
     assert len(problems) == 2
     assert "node 3" in problems[0]

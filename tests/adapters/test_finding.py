@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import psutil
 import pytest
 
 from mcp_e2e.adapters.comfyui import installation, places, running
@@ -13,7 +15,7 @@ from mcp_e2e.adapters.comfyui.finding import Found, find
 from mcp_e2e.adapters.comfyui.installation import Interpreter, Machine
 from mcp_e2e.adapters.comfyui.interpreter import ability
 from mcp_e2e.adapters.comfyui.running import Process, Running
-from mcp_e2e.errors import ServiceUnavailable, UsageError
+from mcp_e2e.errors import E2EError, ServiceUnavailable, UsageError
 from tests.installations import comfyui, interpreter, written
 
 from .conftest import Backend, answered, end, free_port
@@ -197,15 +199,13 @@ async def test_all_are_found_and_the_most_trusted_comes_first(tmp_path: Path) ->
 async def test_what_was_looked_at_is_told_when_nothing_was_found(tmp_path: Path) -> None:
     """Each place by name, and what was there instead."""
     told: list[str] = []
-    there = machine(tmp_path, COMFYUI_PATH=str(tmp_path / "no"), COMFYUI_URL="http://127.0.0.1:9/")
+    there = machine(tmp_path)
     stand_in = Running("http://127.0.0.1:8188", "0.0.0-simulated")
 
     findings = await find(there, tmp_path / "project", tmp_path, None, [stand_in], told.append)
 
     looks = dict(findings.looks)
     assert findings.found == ()
-    assert looks["COMFYUI_PATH"] == f"{tmp_path / 'no'} holds no ComfyUI"
-    assert "http://127.0.0.1:9" in looks["COMFYUI_URL"]
     assert "http://127.0.0.1:8188 is not taken unless named" in looks["running"]
     assert str(tmp_path / "project" / "ComfyUI") in looks["near the project"]
     assert str(tmp_path / "comfy" / "ComfyUI") in looks["in your home folder"]
@@ -233,6 +233,35 @@ async def test_an_address_where_nothing_answers(tmp_path: Path) -> None:
     for named in (f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"):
         with pytest.raises(ServiceUnavailable, match="no ComfyUI answers"):
             await found_by(machine(tmp_path), tmp_path, named)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "error", "said"),
+    [
+        ("COMFYUI_PATH", "none", UsageError, "is no folder"),
+        ("COMFYUI_URL", "http://me:hush@127.0.0.1:9", UsageError, "user name"),
+        ("COMFYUI_URL", "127.0.0.1:x", UsageError, "is no address"),
+        ("COMFYUI_URL", "127.0.0.1:9/", ServiceUnavailable, "no ComfyUI answers at http://127.0.0.1:9 of"),
+    ],
+)
+async def test_a_wrong_variable_leads_to_no_other_comfyui(
+    tmp_path: Path, variable: str, value: str, error: type[E2EError], said: str
+) -> None:
+    """It is named, and what is secret in it is not told."""
+    comfyui(tmp_path / "project" / "ComfyUI")
+    with pytest.raises(error, match=said) as refused:
+        await found_by(machine(tmp_path, **{variable: value}), tmp_path / "project")
+    assert variable in refused.value.message
+    assert "hush" not in str(refused.value.message) + str(refused.value.advice)
+
+
+async def test_an_address_that_does_not_answer_beside_a_right_path(tmp_path: Path) -> None:
+    """The path decides then: the same ComfyUI may just not run."""
+    said = comfyui(tmp_path / "said")
+    there = machine(tmp_path, COMFYUI_PATH=str(said), COMFYUI_URL="http://127.0.0.1:9")
+    findings = await find(there, tmp_path / "project", tmp_path, None, (), lambda _: None)
+    assert [found.root for found in findings.found] == [said]
+    assert "no ComfyUI answers" in dict(findings.looks)["COMFYUI_URL"]
 
 
 async def test_the_simulated_one_is_taken_only_when_named(tmp_path: Path, simulated: Backend) -> None:
@@ -314,7 +343,12 @@ async def test_an_interpreter_is_asked_for_torch_and_gpu(tmp_path: Path, *, gpu:
 
 @pytest.mark.parametrize(
     ("script", "said"),
-    [("exec sleep 1000", "within 0.2 s"), ("exit 3", "ended with 3"), ("echo mcp_e2e:[", "did not answer")],
+    [
+        ("exec sleep 1000", "within 0.2 s"),
+        ("exec yes", "256 kB that are no answer"),
+        ("exit 3", "ended with 3"),
+        ("echo mcp_e2e:[", "did not answer"),
+    ],
 )
 async def test_an_interpreter_that_does_not_answer(tmp_path: Path, script: str, said: str) -> None:
     """Is ended after its time, and nothing is raised."""
@@ -327,6 +361,19 @@ async def test_an_interpreter_that_does_not_answer(tmp_path: Path, script: str, 
 
     assert able.torch is None
     assert said in able.problem
+
+
+async def test_an_interpreter_that_does_not_answer_is_ended_with_its_children(tmp_path: Path) -> None:
+    """A wrapper's Python, a probe's helpers: none of them runs on."""
+    path = tmp_path / "python"
+    path.write_text("#!/bin/sh\nsleep 1000 & echo $! > child.tmp; mv child.tmp child; wait\n")
+    path.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin"}
+    assert "within 2 s" in (await ability(Interpreter(path, "PATH"), env, tmp_path, within_s=2)).problem
+    child = int((tmp_path / "child").read_text())
+    with anyio.fail_after(10):
+        while psutil.pid_exists(child):
+            await anyio.sleep(0.02)
 
 
 async def test_a_missing_interpreter_is_told(tmp_path: Path) -> None:

@@ -60,8 +60,9 @@ def test_the_command() -> None:
 
 def test_no_flag_that_its_version_does_not_know() -> None:
     """An unknown flag would end the start."""
-    line = command(PYTHON, "main.py", known=frozenset(), kept=Carried(), cpu=True, portable=True, own_database=True)
-    assert line[3:] == OURS
+    for known, more in ((frozenset({"--lowvram"}), []), (frozenset(), ["--cpu"])):  # empty: it could not be told
+        line = command(PYTHON, "main.py", known=known, kept=Carried(), cpu=True, portable=True, own_database=True)
+        assert line[3:] == [*OURS, *more]
 
 
 def test_a_database_of_its_users_stays() -> None:

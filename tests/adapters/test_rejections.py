@@ -96,6 +96,12 @@ def test_an_output_that_a_class_does_not_have_is_told_with_those_it_has() -> Non
     assert foreseen(graph({"1": node("EmptyImage"), "2": node("SaveImage", images=["1", -1])}), INFO, []) == ()
 
 
+def test_a_class_that_gives_any_type_may_have_more_outputs_than_it_lists() -> None:
+    """Its number is decided in the page, and the server takes a link to any of them."""
+    info = {**INFO, "Any": {"input": {}, "output": ["*"], "output_node": False}}
+    assert foreseen(graph({"1": node("Any"), "2": node("SaveImage", images=["1", 1])}), info, []) == ()
+
+
 def test_a_workflow_without_an_output_node_is_foreseen() -> None:
     """Unless a class is unknown, which may be one."""
     assert "prompt_no_outputs" in foreseen(graph({"1": node("EmptyImage")}), INFO, [])[0]
@@ -243,6 +249,25 @@ def test_missing_models_are_found_in_both_spellings_of_a_list() -> None:
     assert "'x.ckpt' is not installed; put it into models/<its folder> or choose another; valid: 'ok.pt'" in first
     assert "nearest: 'y2.safetensors'" in second
     assert choices_of(["INT", {}]) is None
+
+
+def test_a_model_that_no_output_needs_is_not_missed() -> None:
+    """The server does not look there, and runs the rest."""
+    info = {**INFO, "Load": {"input": {"required": {"m": [["ok.pt"]]}}, "output": ["IMAGE"], "output_node": False}}
+    work = graph({**picture("x").nodes, "9": node("Load", m="gone.pt")})
+    assert foreseen(work, info, []) == ()
+    used = graph({**work.nodes, "10": node("SaveImage", images=["9", 0])})
+    assert ["gone.pt" in sentence for sentence in foreseen(used, info, [])] == [True]
+
+
+def test_a_class_that_says_null_for_its_inputs_is_read() -> None:
+    """Custom nodes do; what they list elsewhere is looked at all the same."""
+    info: dict[str, dict[str, Any]] = {
+        "A": {"input": {"required": {"m": [["ok.pt"]]}, "optional": None}},
+        "B": {"input": None},
+    }
+    (said,) = missing_models(graph({"1": node("A", m="gone.pt"), "2": node("B", m="x.pt")}), info)
+    assert said.startswith("node 1 (A)")
 
 
 @pytest.mark.parametrize(

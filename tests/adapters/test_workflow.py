@@ -46,6 +46,14 @@ def test_malformed_json_names_file_and_line() -> None:
         workflow.load('{\n "1": nope}', "bad.json")
 
 
+@pytest.mark.parametrize("text", ['{"1": ' + "7" * 5000 + "}", "[" * 200_000])
+def test_json_that_no_parser_takes_is_a_setup_problem(text: str) -> None:
+    """Too long a number, too deep a nesting: told with what to do, never with a traceback."""
+    with pytest.raises(SetupError, match=r"w\.json holds a number too long or lists too deep") as refused:
+        workflow.load(text, "w.json")
+    assert "File > Export" in refused.value.advice
+
+
 @pytest.mark.parametrize(
     "text", ["[]", "{}", "3", '{"1": 2}', '{"1": {"inputs": {}}}', '{"1":{"class_type":"A","inputs":[]}}']
 )

@@ -1,5 +1,7 @@
 """Workflow files: found, told apart from the editor's and from other JSON, and what they certainly save."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,31 @@ def test_files_are_told_apart(tmp_path: Path) -> None:
         ("latin.json", "cannot be read: UnicodeDecodeError"),
     ]
     assert not found.stopped
+
+
+def test_what_cannot_be_read_to_its_end_is_told(tmp_path: Path) -> None:
+    """A pipe nobody writes to, a link out of the project, a huge file, and JSON that no parser takes."""
+    folder = tmp_path / "project" / "workflows"
+    good = workflow(folder / "good.json")
+    if sys.platform == "win32":
+        pytest.skip("no pipes among the files here")
+    os.mkfifo(folder / "pipe.json")
+    (folder / "link.json").symlink_to(workflow(tmp_path / "elsewhere.json"))
+    with (folder / "huge.json").open("wb") as huge:
+        huge.truncate(1 << 40)
+    (folder / "long.json").write_text('{"1": ' + "7" * 5000 + "}")
+    (folder / "deep.json").write_text("[" * 200_000)
+
+    found = sort(tmp_path / "project")
+
+    assert [path for path, _ in found.workflows] == [good]
+    assert [(path.stem, why) for path, why in found.broken] == [
+        ("deep", "holds a number too long or lists too deep to be read"),
+        ("huge", "is larger than 16 MB"),
+        ("link", "is a link, which is not followed"),
+        ("long", "holds a number too long or lists too deep to be read"),
+        ("pipe", "is no regular file"),
+    ]
 
 
 def test_the_search_ends_in_a_large_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

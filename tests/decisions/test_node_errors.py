@@ -177,6 +177,20 @@ def test_a_long_message_is_cut_and_the_fix_is_not(fixed: bool) -> None:
     assert read.sentence.endswith("or choose another file." if fixed else "or update or repair it.")
 
 
+def test_the_cause_is_looked_for_in_the_beginning_of_a_message() -> None:
+    """A message of 100 kB is not searched through for each kind of failure."""
+    late = replace(PLAIN, message="word " * 20_000 + "no space left")
+    assert "Free disk space" not in explain(late).sentence
+    assert "Free disk space" in explain(replace(late, message=late.message[-3_000:])).sentence
+
+
+def test_the_words_of_a_cause_stand_near_each_other() -> None:
+    """Else each beginning of one would be followed to the end of the message, every time it comes."""
+    (cause,) = (cause for cause in CAUSES if cause.name == "part not in checkpoint")
+    assert cause.shows.search("clip input is invalid: None")
+    assert not cause.shows.search(f"clip {'word ' * 20}is invalid: None")
+
+
 def test_what_a_server_adds_for_people_before_its_page_is_left_out() -> None:
     """Stars, the word ERROR and general tips."""
     tips = "CUDA out of memory.\nThis error means you ran out of memory on your GPU.\n\nTIPS: smaller batches."

@@ -4,10 +4,11 @@ import os
 import socket
 import sys
 
+import psutil
 import pytest
 
 from mcp_e2e.process.identity import own_identity
-from mcp_e2e.process.probes import free_port, owns_port, port_is_free, port_owner
+from mcp_e2e.process.probes import free_port, listeners, owns_port, port_is_free, port_owner, strangers_on
 from mcp_e2e.process.sandbox import Sandbox, level
 
 SERVER = """
@@ -48,6 +49,29 @@ def test_a_server_that_never_answers_owns_its_port_all_the_same():
         port = silent.getsockname()[1]
         assert port_owner(port).pid == os.getpid()
         assert owns_port(own_identity(), port)
+
+
+async def test_listeners_are_found_where_a_user_may_not_ask_for_all_at_once(room, monkeypatch):
+    """As on macOS: each process is asked by itself, and one that may not be asked is passed over."""
+    job = await room.service(sys.executable, "-c", SERVER)
+    port = int(await room.line(job))
+    asked = psutil.Process.net_connections
+
+    def denied(*_):
+        raise psutil.AccessDenied
+
+    def of_one(process, kind):
+        return denied() if process.pid == os.getppid() else asked(process, kind)
+
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    monkeypatch.setattr(psutil.Process, "net_connections", of_one)
+    assert port_owner(port).pid == job.process.pid
+    assert (job.process.pid, port) in [(owner.pid, owner.port) for owner in listeners()]
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        at = ours.getsockname()[1]
+        assert [owner.pid for owner in strangers_on(job.process, at)] == [os.getpid()]
+    assert strangers_on(job.process, port) == []
+    assert port_owner(free_port()) is None
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1"])

@@ -79,3 +79,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     """In words, with the file's name."""
     with pytest.raises(ConfigError, match=r"no.f\.toml cannot be written"):
         writing.create(tmp_path / "no" / "f.toml", "")
+
+
+def test_a_text_that_utf_8_cannot_hold_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No empty new file, and an old one as it was."""
+    new, old = tmp_path / "new.toml", tmp_path / "old.toml"
+    old.write_text("a = 1\n")
+    for write, file in ((writing.create, new), (writing.extend, old)):
+        with pytest.raises(ConfigError, match="not UTF-8"):
+            write(file, "cwd = '/caf\udce9'\n")
+    assert not new.exists()
+    assert old.read_text() == "a = 1\n"

@@ -1,5 +1,6 @@
 """Setting up a project: what is written for each kind of ComfyUI, and that nothing that stands there is harmed."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,19 @@ async def test_without_a_gpu_it_runs_on_the_cpu(place: Place, tmp_path: Path) ->
     assert place.service()["command"][-1] == "--cpu"
     assert any("sees no GPU" in note for note in made.notes)
     assert any("requirements.txt names: no-such-distribution;" in note for note in made.notes)
+
+
+async def test_without_a_gpu_it_runs_on_the_cpu_also_where_help_does_not_answer(place: Place, tmp_path: Path) -> None:
+    """What the notes say stands in the file; other flags are left out."""
+    root = comfyui(tmp_path / "ComfyUI")
+    interpreter(root / ".venv" / "bin" / "python", gpu=False)
+    (root / "main.py").write_text("raise SystemExit(1)")
+
+    made = await place.set_up()
+
+    assert place.service()["command"][2:] == [*OURS[:-1], "--cpu"]
+    assert any("runs with --cpu" in note for note in made.notes)
+    assert any("--help did not answer" in note for note in made.notes)
 
 
 async def test_a_fresh_checkout_gets_a_database_of_its_own(place: Place, root: Path) -> None:
@@ -340,12 +354,32 @@ async def test_workflows_that_became_no_tests_are_told(place: Place, root: Path)
     assert any("workflows/bad.json is not JSON" in note for note in notes)
 
 
+async def test_a_workflow_whose_name_is_not_utf_8(place: Place, root: Path) -> None:
+    """It is told in letters that can be printed, and the others become tests."""
+    workflow(place.project / "workflows" / "good.json")
+    try:
+        workflow(place.project / "workflows" / os.fsdecode(b"caf\xe9.json"))
+    except (OSError, UnicodeError):
+        pytest.skip("file names are always Unicode here")
+
+    made = await place.set_up()
+
+    assert list(made.tests) == ["good"]
+    assert [test["id"] for test in place.written()["tests"]] == ["good"]
+    (note,) = (note for note in made.notes if "not UTF-8" in note)
+    assert note.startswith("workflows/caf?.json has a name")
+
+
 @pytest.mark.parametrize(
     ("names", "ids"),
     [
         (["a_api.json", "b/workflows/a.json", "c/workflows/a.json"], ["a", "workflows-a", "a-2"]),
         (["workflows/Über café (API).json", "workflows/肖像.json"], ["Uber-cafe", "workflow"]),
         (["workflows/_x__api.json", "workflows/v1.5.json"], ["x", "v1.5"]),
+        (
+            [f"workflows/{'b' * 80}/{'a' * 80}.json", f"workflows/{'c' * 80}/{'a' * 80}.json"],
+            ["a" * 80, f"{'c' * 80}-{'a' * 19}"],
+        ),
     ],
 )
 async def test_ids(place: Place, root: Path, names: list[str], ids: list[str]) -> None:

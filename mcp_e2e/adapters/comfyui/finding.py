@@ -57,10 +57,11 @@ async def find(
 ) -> Findings:
     """``named``: what a person says is theirs, a path (from ``cwd``) or an address; nothing else is looked at then.
 
-    ``runs``: what runs on this machine now.
+    ``COMFYUI_PATH`` and ``COMFYUI_URL`` name one too, and others are looked for besides. ``runs``: what runs on this
+    machine now.
 
     Raises:
-        UsageError: no ComfyUI lies at the named path.
+        UsageError: no ComfyUI lies at the named path, or the address is none.
         ServiceUnavailable: none answers at the named address.
     """
     real = sorted((run for run in runs if not run.simulated), key=lambda run: bool(run.process and run.process.marked))
@@ -77,10 +78,14 @@ async def find(
         looked("--comfyui", [await _named(named, cwd, real)], "")
         return Findings(tuple(found), tuple(looks), tuple(real))
     if path := machine.environ.get("COMFYUI_PATH"):
-        looked("COMFYUI_PATH", _in(("COMFYUI_PATH", cwd / expanded(path)), real), f"{path} holds no ComfyUI")
-    if url := machine.environ.get("COMFYUI_URL", "").rstrip("/"):
-        there, what = await running.at(url)
-        looked("COMFYUI_URL", [Found("COMFYUI_URL", running=there, url=url)] if there else [], f"{url}: {what}")
+        looked("COMFYUI_PATH", [_at_path("COMFYUI_PATH", path, cwd, real)], "")
+    if address := machine.environ.get("COMFYUI_URL"):
+        try:
+            looked("COMFYUI_URL", [await _at_address("COMFYUI_URL", address)], "")
+        except ServiceUnavailable as error:
+            if not found:  # another one would be taken in its stead
+                raise
+            looked("COMFYUI_URL", [], error.message)
     looked("running", map(_of, real), _nothing_runs(runs))
     for why, these in _grouped([*places.near(project), *places.noted(machine), *places.usual(machine)]):
         looked(why, _distinct(each for place in these for each in _in(place, real)), _nowhere(these))
@@ -91,20 +96,31 @@ async def find(
 
 async def _named(named: str, cwd: Path, runs: Iterable[Running]) -> Found:
     if "://" in named or _HOST_PORT.fullmatch(named):
-        url = (named if "://" in named else f"http://{named}").rstrip("/")
-        if wrong := wrong_url(url):
-            raise UsageError(f"--comfyui {named} {wrong}", remedy="Write it like http://127.0.0.1:8188.")
-        there, what = await running.at(url)
-        if there is None:
-            raise ServiceUnavailable(f"no ComfyUI answers there: {what}", remedy="Start it, or correct --comfyui.")
-        return Found("--comfyui", running=there, url=url)
-    folder = cwd / expanded(named)
-    these = list(_in(("--comfyui", folder), runs))
+        return await _at_address("--comfyui", named)
+    return _at_path("--comfyui", named, cwd, runs)
+
+
+async def _at_address(who: str, address: str) -> Found:
+    """``who`` names it: a flag or a variable. The address itself may hold a secret, and is told only once it is fit."""
+    url = (address if "://" in address else f"http://{address}").rstrip("/")
+    if wrong := wrong_url(url):
+        raise UsageError(f"{who} {wrong}", remedy="Write it like http://127.0.0.1:8188.")
+    there, what = await running.at(url)
+    if there is None:
+        raise ServiceUnavailable(f"no ComfyUI answers at {url} of {who}: {what}", remedy=f"Start it, or correct {who}.")
+    return Found(who, running=there, url=url)
+
+
+def _at_path(who: str, path: str, cwd: Path, runs: Iterable[Running]) -> Found:
+    folder = cwd / expanded(path)
+    these = list(_in((who, folder), runs))
     if not these:
-        lacks = ", ".join(installation.missing_marks(folder)) if folder.is_dir() else "it is no folder"
+        is_folder = folder.is_dir()
+        lacks = f"it lacks {', '.join(installation.missing_marks(folder))}" if is_folder else "it is no folder"
         raise UsageError(
-            f"{folder} is no ComfyUI: {'it lacks ' if folder.is_dir() else ''}{lacks}",
-            remedy="Name the folder with ComfyUI's main.py in it, or the address of a running one.",
+            f"{folder} of {who} is no ComfyUI: {lacks}",
+            remedy="Name the folder with ComfyUI's main.py in it, or the address of a running one"
+            " (--comfyui, COMFYUI_URL).",
         )
     return these[0]
 

@@ -1,18 +1,13 @@
 """Which flags a ComfyUI knows: they come and go with versions, and an unknown one ends its start, so it is asked."""
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-import anyio
-import psutil
+from mcp_e2e.adapters.comfyui.asking import ask
 
 HELP_S = 20.0  # takes 0.1 s warm, some seconds on a cold disk
-HELP_BYTES = 1 << 18
 _FLAG = re.compile(r"(?<![\w-])--[A-Za-z0-9][\w-]*")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _known: dict[tuple[tuple[str, ...], Path, int], frozenset[str]] = {}
@@ -56,31 +51,6 @@ def nearest_flag(flag: str, known: frozenset[str]) -> str | None:
 
 async def _help(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
     try:
-        process = await anyio.open_process(
-            argv, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd=cwd, env={**env, "NO_COLOR": "1"}
-        )
+        return (await ask(argv, cwd, {**env, "NO_COLOR": "1"}, HELP_S, errors=True)).text
     except OSError:
         return ""
-    said = bytearray()
-    try:
-        with anyio.move_on_after(HELP_S):
-            while process.stdout is not None and len(said) < HELP_BYTES:
-                said += await process.stdout.receive()
-    except anyio.EndOfStream:
-        pass
-    finally:
-        _end_tree(process.pid)
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
-    return said.decode("utf-8", "replace")
-
-
-def _end_tree(pid: int) -> None:
-    """What is left of our own child: nothing, unless it was too slow."""
-    with suppress(psutil.Error):
-        root = psutil.Process(pid)
-        if root.ppid() != os.getpid():
-            return
-        for process in (*root.children(recursive=True), root):
-            with suppress(psutil.Error):
-                process.kill()

@@ -1,14 +1,12 @@
 """Asks an interpreter whether it can run a ComfyUI: has it torch, does torch see a GPU, is a distribution missing."""
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
-
+from mcp_e2e.adapters.comfyui.asking import MOST_BYTES, Answer, ask
 from mcp_e2e.adapters.comfyui.installation import Interpreter
 
 PROBE_S = 60.0  # the first import of torch after a boot takes half a minute where a virus scanner reads along
@@ -58,19 +56,24 @@ async def ability(
     """What ``interpreter`` says of itself, within ``within_s``; ``env`` is its whole environment. Raises nothing."""
     argv = [str(interpreter.path), *interpreter.options, "-c", _PROBE, *distributions]
     try:
-        with anyio.fail_after(within_s):  # a child that is not through by then is killed
-            done = await anyio.run_process(argv, stdin=subprocess.DEVNULL, env=env, cwd=cwd, check=False)
-    except TimeoutError:
-        return Ability(problem=f"did not import torch within {within_s:g} s")
+        answer = await ask(argv, cwd, env, within_s)
     except OSError as error:
         return Ability(problem=f"cannot be run: {error.strerror}")
-    said = _said(done.stdout.decode("utf-8", "replace"))
+    said = _said(answer.text)
     if said is None:
-        return Ability(problem=f"ended with {done.returncode} and did not answer")
+        return Ability(problem=_silent(answer, within_s))
     missing = tuple(said.get("missing", ()))
     if "torch" not in said:
         return Ability(missing=missing, problem=f"cannot import torch ({said.get('error', 'unknown')})"[:200])
     return Ability(said["torch"], said.get("gpu"), missing)
+
+
+def _silent(answer: Answer, within_s: float) -> str:
+    if answer.late:
+        return f"did not import torch within {within_s:g} s"
+    if answer.exit_code is None:
+        return f"said {MOST_BYTES >> 10} kB that are no answer"
+    return f"ended with {answer.exit_code} and did not answer"
 
 
 def _said(output: str) -> dict[str, Any] | None:

@@ -67,12 +67,15 @@ def command(
     portable: bool,
     own_database: bool,
 ) -> list[str]:
-    """The words of ``[services.NAME] command``; flags that ``known`` lacks would end the start."""
+    """The words of ``[services.NAME] command``; flags that ``known`` lacks would end the start.
+
+    Where ``known`` is empty only ``--cpu`` is dared: without it there would be no start either.
+    """
     wanted: list[Flag] = [("--disable-auto-launch",)]
     wanted += [("--windows-standalone-build",)] if portable else []
     wanted += [("--cpu",)] if cpu else []
     wanted += [OWN_DATABASE] if own_database and not kept.has(OWN_DATABASE[0]) else []
-    wanted = [flag for flag in wanted if flag[0] in known]
+    wanted = [flag for flag in wanted if flag[0] in (known or {"--cpu"})]
     names = {flag[0] for flag in wanted}
     more = [word for flag in (*wanted, *(flag for flag in kept.flags if flag[0] not in names)) for word in flag]
     return [str(interpreter.path), *interpreter.options, script, *_OURS, *more]

@@ -119,14 +119,15 @@ def _whole(graph: Graph, error: Mapping[str, Any], failed_nodes: Sequence[str]) 
 
 
 def missing_models(graph: Graph, info: Info) -> Iterator[str]:
-    """Models that the graph names and the server does not list.
+    """Models that the graph names and the server does not list, of the nodes that the server looks at.
 
     Other lists are left to the server: a node class may accept values outside its list, and only the server knows.
     """
+    used = wiring.looked_at(graph, info)
     for model in model_files(graph):
-        spec = info.get(model.node_class, {}).get("input", {})
-        for group in ("required", "optional"):
-            choices = choices_of(spec.get(group, {}).get(model.input))
+        spec = info.get(model.node_class, {}).get("input") or {}
+        for group in ("required", "optional") if model.node in used else ():
+            choices = choices_of((spec.get(group) or {}).get(model.input))
             if choices is not None and model.file not in choices:
                 yield f"{label(graph, model.node)}: {missing_model(model, choices)}"
 

@@ -34,13 +34,22 @@ def surely_broken(graph: Graph) -> tuple[str, ...]:
 
 def broken(graph: Graph, info: Info) -> tuple[str, ...]:
     """Known from the server's classes: the faults in what its output nodes need, and whether there is such a node."""
-    known = {node for node in graph.nodes if info.get(graph.class_of(node))}
-    outputs = {node for node in known if info[graph.class_of(node)].get("output_node")}
-    if not outputs and known == set(graph.nodes):
+    if not _ends(graph, info):
         return (no_output(graph),)
-    used = needed(graph, outputs or graph.nodes)
+    used = looked_at(graph, info)
     faults = {node: found for node, found in _faults(graph, info).items() if node in used}
     return (*_unsendable(graph), *_sentences(faults))
+
+
+def looked_at(graph: Graph, info: Info) -> set[str]:
+    """What the server looks at: its output nodes and all that feeds them; everything where there is none."""
+    return needed(graph, _ends(graph, info) or graph.nodes)
+
+
+def _ends(graph: Graph, info: Info) -> set[str]:
+    """The output nodes, and those of unknown class, which may be some."""
+    known = {node: info.get(graph.class_of(node)) for node in graph.nodes}
+    return {node for node, told in known.items() if not told or told.get("output_node")}
 
 
 def no_output(graph: Graph) -> str:
@@ -152,7 +161,8 @@ def _links(graph: Graph, node: str, info: Info) -> Iterator[str]:
             yield of_missing(graph, node, name, feeder)
             continue
         gives = info.get(graph.class_of(feeder), {}).get("output")
-        if isinstance(gives, list) and not -len(gives) <= slot < len(gives):
+        # "*" stands for any type, and where a node gives that, it mostly has more outputs than it lists.
+        if isinstance(gives, list) and "*" not in gives and not -len(gives) <= slot < len(gives):
             yield of_slot(graph, node, name, feeder, slot, gives)
 
 

@@ -54,11 +54,7 @@ def is_link(value: object) -> bool:
 
 def load(text: str, name: str) -> Graph:
     """Parse a workflow file; ``name`` is what messages call it. Raises ``SetupError`` for anything but API format."""
-    try:
-        data = json.loads(text.lstrip("\ufeff"))
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise SetupError(f"{name} is not JSON: {error.msg} at {place}.", remedy=_EXPORT, line=error.lineno) from error
+    data = parsed(text, name)
     if isinstance(data, dict) and isinstance(data.get("nodes"), list) and "links" in data:
         raise SetupError(f"{name} is in UI format, which the ComfyUI API does not run.", remedy=_EXPORT)
     if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "class_type" not in data["prompt"]:
@@ -66,6 +62,17 @@ def load(text: str, name: str) -> Graph:
     if not isinstance(data, dict) or not data:
         raise SetupError(f"{name} holds no nodes: a workflow is an object of node ids.", remedy=_EXPORT)
     return Graph(name, {node: _node(name, node, body) for node, body in data.items()})
+
+
+def parsed(text: str, name: str) -> Any:
+    """The JSON of a file. Raises ``SetupError``."""
+    try:
+        return json.loads(text.lstrip("\ufeff"))
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise SetupError(f"{name} is not JSON: {error.msg} at {place}.", remedy=_EXPORT, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:
+        raise SetupError(f"{name} holds a number too long or lists too deep to be read.", remedy=_EXPORT) from error
 
 
 def _node(name: str, node: str, body: object) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Workflow files of a project: found within bounds, told apart from other JSON, and what each certainly saves."""
 
-import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_e2e.adapters.comfyui.installation import missing_marks
-from mcp_e2e.adapters.comfyui.workflow import Graph, load
+from mcp_e2e.adapters.comfyui.workflow import Graph, load, parsed
 from mcp_e2e.errors import SetupError
 
 FOLDERS = frozenset({"workflows", "workflow", "example_workflows"})
@@ -17,6 +17,7 @@ _SKIPPED = frozenset(
     {"node_modules", "site-packages", "__pycache__", "venv", "env", "dist", "build", "models", "output"}
 )
 _DEPTH, _ENTRIES, _FILES = 6, 20_000, 200
+_BYTES = 16 << 20
 
 _SAVES = "SaveImage"
 _SOURCES = frozenset({"EmptyImage", "EmptyLatentImage", "EmptySD3LatentImage"})  # their batch_size is what comes out
@@ -47,19 +48,32 @@ def sort(project: Path) -> Sorted:
     files, stopped = _files(project)
     for path in files:
         try:
-            text = path.read_text("utf-8-sig")
-            data = json.loads(text)
+            text = _text(path)
+            data = parsed(text, path.name)
             if _is_editors(data):
                 not_exported.append(path)
             elif _looks_like_api(data):
+                path.relative_to(project).as_posix().encode()
                 workflows.append((path, load(text, path.name)))
-        except json.JSONDecodeError as error:
-            broken.append((path, f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"))
         except SetupError as error:
-            broken.append((path, error.message.removeprefix(f"{path.name}: ").rstrip(".")))
-        except (OSError, UnicodeDecodeError, RecursionError) as error:
+            broken.append((path, error.message.removeprefix(path.name).lstrip(": ").rstrip(".")))
+        except UnicodeEncodeError:
+            broken.append((path, "has a name that is not UTF-8, which a configuration cannot hold: rename it"))
+        except (OSError, UnicodeDecodeError) as error:
             broken.append((path, f"cannot be read: {type(error).__name__}"))
     return Sorted(tuple(workflows), tuple(not_exported), tuple(broken), stopped)
+
+
+def _text(path: Path) -> str:
+    """Raises SetupError for what may not end or is not the project's own: a link, a pipe, a huge file."""
+    seen = path.lstat()
+    if stat.S_ISLNK(seen.st_mode):
+        raise SetupError(f"{path.name} is a link, which is not followed")
+    if not stat.S_ISREG(seen.st_mode):
+        raise SetupError(f"{path.name} is no regular file")
+    if seen.st_size > _BYTES:
+        raise SetupError(f"{path.name} is larger than {_BYTES >> 20} MB")
+    return path.read_text("utf-8-sig")
 
 
 def images_of(graph: Graph) -> int | None:
@@ -109,7 +123,7 @@ def _files(project: Path) -> tuple[list[Path], bool]:
 
 
 def _walk(project: Path) -> Iterator[tuple[Path, bool]]:
-    """Files, and whether a folder above is named for workflows; no hidden folder, no link, no environment."""
+    """Files, and whether a folder above is named for workflows; no hidden folder, no link to one, no environment."""
     for at, folders, names in os.walk(project):
         here = Path(at)
         parts = here.relative_to(project).parts
