@@ -1,6 +1,6 @@
 """Signs of life of a process, looked at from outside."""
 
-import sys
+import platform
 
 import psutil
 
@@ -14,7 +14,7 @@ def pulse(process: ProcessIdentity) -> Pulse | None:
 
     Linux only: macOS shows no ids of threads, and Windows retires threads of its own pools.
     """
-    if sys.platform != "linux" or not is_alive(process):
+    if platform.system() != "Linux" or not is_alive(process):
         return None
     try:
         found = psutil.Process(process.pid)
