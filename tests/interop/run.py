@@ -58,9 +58,9 @@ CHECKS = [
     ),
     Check("resources/list shows four", ["--method", "resources/list"], lambda answer: len(answer["resources"]) == 4),
     Check(
-        "resources/templates/list shows five",
+        "resources/templates/list shows six",
         ["--method", "resources/templates/list"],
-        lambda answer: len(answer["resourceTemplates"]) == 5,
+        lambda answer: len(answer["resourceTemplates"]) == 6,
     ),
     Check(
         "resources/read of the status",
