@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 import anyio
 import httpx
 
+from mcp_e2e.adapters.beside import beside
 from mcp_e2e.adapters.comfyui.memory import memory
 from mcp_e2e.adapters.tls import trusted
 from mcp_e2e.decisions.memory import highest, told
@@ -85,17 +86,7 @@ class MemoryWatch:
 @asynccontextmanager
 async def watching(url: str, before: MemorySample = ()) -> AsyncGenerator[MemoryWatch]:
     """Look at the server at ``url`` meanwhile. ``before``: what whoever queued the prompt had seen."""
-    failure: Exception | None = None
-    async with (
-        httpx.AsyncClient(base_url=url, verify=trusted(), trust_env=False, timeout=None) as http,
-        anyio.create_task_group() as group,
-    ):
+    async with httpx.AsyncClient(base_url=url, verify=trusted(), trust_env=False, timeout=None) as http:
         watch = MemoryWatch(http, before)
-        group.start_soon(watch.keep_looking)
-        try:
+        async with beside(watch.keep_looking):
             yield watch
-        except Exception as error:  # the group would wrap it
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure

@@ -16,6 +16,7 @@ import anyio
 import httpx
 from httpx_ws import AsyncWebSocketSession, HTTPXWSException, aconnect_ws
 
+from mcp_e2e.adapters.beside import beside
 from mcp_e2e.adapters.comfyui.workflow import Graph
 
 CONNECT_S = 2.0
@@ -164,16 +165,7 @@ def _step(value: object, most: object) -> tuple[int, int] | None:
 
 @asynccontextmanager
 async def listening(http: httpx.AsyncClient, prompt_id: str, graph: Graph | None = None) -> AsyncGenerator[Listener]:
-    """A listener at work until the block ends; what the block raises comes out as it is."""
+    """A listener at work until the block ends."""
     listener = Listener(http, prompt_id, graph)
-    raised: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.run)
-        try:
-            yield listener
-        except Exception as error:
-            raised = error
-        finally:
-            tasks.cancel_scope.cancel()
-    if raised is not None:
-        raise raised
+    async with beside(listener.run):
+        yield listener
