@@ -1,9 +1,10 @@
 """What a finished prompt left behind: its history entry as facts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from mcp_e2e.adapters.comfyui.raised import node_error
+from mcp_e2e.adapters.comfyui.workflow import Graph
 from mcp_e2e.model.work import NodeText, OutputFile, PromptFacts
 
 TEXT_CHARS = 1_000_000  # of one text
@@ -23,7 +24,11 @@ def prompt_facts(prompt_id: str, entry: Mapping[str, Any]) -> PromptFacts:
         outcome = "error"
     graph, output_nodes = _asked(entry)
     ended = messages.get(f"execution_{outcome}", {})
-    executed = ended.get("executed", ()) if outcome != "success" else set(_needed(graph, output_nodes)) - set(cached)
+    executed = (
+        ended.get("executed", ())
+        if outcome != "success"
+        else Graph(prompt_id, graph).needed(output_nodes) - set(cached)
+    )
     return PromptFacts(
         prompt_id=prompt_id,
         status=outcome,
@@ -42,19 +47,6 @@ def _asked(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]
     item = list(entry.get("prompt") or ())
     graph = item[2] if len(item) > 2 and isinstance(item[2], Mapping) else {}
     return graph, tuple(map(str, item[4])) if len(item) > 4 else ()
-
-
-def _needed(graph: Mapping[str, Any], output_nodes: Sequence[str]) -> set[str]:
-    needed: set[str] = set()
-    frontier = list(output_nodes)
-    while frontier:
-        node = frontier.pop()
-        if node in needed or node not in graph:
-            continue
-        needed.add(node)
-        links = graph[node].get("inputs", {}).values()
-        frontier.extend(str(link[0]) for link in links if isinstance(link, list) and len(link) == 2)
-    return needed
 
 
 def _files(outputs: Mapping[str, Any]) -> Iterator[OutputFile]:

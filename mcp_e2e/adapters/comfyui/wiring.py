@@ -27,7 +27,7 @@ def surely_broken(graph: Graph) -> tuple[str, ...]:
     """Known without a server: the faults when no end of the graph is without one; else some output may well run."""
     faults = _faults(graph)
     ends = set(graph.nodes) - {feeder for node in graph.nodes for feeder in graph.feeders(node) if feeder != node}
-    whole = any(not needed(graph, [end]) & faults.keys() for end in ends)
+    whole = any(not graph.needed([end]) & faults.keys() for end in ends)
     unsendable = tuple(_unsendable(graph))  # the whole graph goes out as JSON, also what nothing needs
     return unsendable if whole else (*unsendable, *_sentences(faults))
 
@@ -43,7 +43,7 @@ def broken(graph: Graph, info: Info) -> tuple[str, ...]:
 
 def looked_at(graph: Graph, info: Info) -> set[str]:
     """What the server looks at: its output nodes and all that feeds them; everything where there is none."""
-    return needed(graph, _ends(graph, info) or graph.nodes)
+    return graph.needed(_ends(graph, info) or graph.nodes)
 
 
 def _ends(graph: Graph, info: Info) -> set[str]:
@@ -58,18 +58,6 @@ def no_output(graph: Graph) -> str:
         f"{graph.name}: no node of it saves or shows anything (prompt_no_outputs): add an output node, for example"
         " SaveImage, and link it to what is to be tested"
     )
-
-
-def needed(graph: Graph, ends: Iterable[str]) -> set[str]:
-    """``ends`` and everything that feeds them."""
-    found: set[str] = set()
-    frontier = list(ends)
-    while frontier:
-        node = frontier.pop()
-        if node in graph.nodes and node not in found:
-            found.add(node)
-            frontier += graph.feeders(node)
-    return found
 
 
 def links(graph: Graph, node: str) -> Iterator[tuple[str, str, int]]:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -34,7 +34,19 @@ class Graph:
 
     def feeders(self, node: str) -> frozenset[str]:
         """The nodes that this one is linked to directly."""
-        return frozenset(str(value[0]) for value in self.nodes[node]["inputs"].values() if is_link(value))
+        inputs = self.nodes[node].get("inputs", {})
+        return frozenset(str(value[0]) for value in inputs.values() if is_link(value))
+
+    def needed(self, ends: Iterable[str]) -> set[str]:
+        """Those of ``ends`` that there are, and everything that feeds them."""
+        found: set[str] = set()
+        frontier = list(ends)
+        while frontier:
+            node = frontier.pop()
+            if node in self.nodes and node not in found:
+                found.add(node)
+                frontier.extend(self.feeders(node))
+        return found
 
 
 @dataclass(frozen=True)
@@ -157,13 +169,7 @@ def freshen(graph: Graph, nonce: str) -> Graph:
     left alone, together with all that feeds them, since a changed feeder would load the model again: with a small
     checkpoint 0.9 s, then 0.2 s. The value ends up in the saved file's metadata.
     """
-    kept: set[str] = set()
-    frontier = [node for node in graph.nodes if _MODEL_LOADER.search(graph.class_of(node))]
-    while frontier:
-        node = frontier.pop()
-        if node in graph.nodes and node not in kept:
-            kept.add(node)
-            frontier.extend(graph.feeders(node))
+    kept = graph.needed(node for node in graph.nodes if _MODEL_LOADER.search(graph.class_of(node)))
     marked = {
         node: body if node in kept else {**body, "inputs": {**body["inputs"], FRESH_INPUT: nonce}}
         for node, body in graph.nodes.items()
