@@ -31,14 +31,14 @@ class End:
     """How it ended; ``facts`` is None where the server tells nothing of the prompt (any more).
 
     ``expired``: its time limit ended it. ``deaf``: it runs on, for its node does not listen to an interrupt.
-    ``dead_worker``: a sentence when nothing runs prompts any more.
+    ``dead``: nothing runs prompts any more.
     """
 
     facts: PromptFacts | None
     running_since: float | None
     expired: bool = False
     deaf: bool = False
-    dead_worker: str | None = None
+    dead: bool = False
 
 
 class Following:
@@ -63,15 +63,18 @@ class Following:
         while True:
             if self._listener.ended and (facts := await self._written()) is not None:
                 return End(facts, self.running_since)
-            if self._due and await self._poll() in (PromptState.DONE, PromptState.UNKNOWN):
-                return End(await self._asked(self._history), self.running_since)
-            if self._listener.started or self._state is PromptState.RUNNING:
+            state = await self._poll() if self._due else self._state
+            if state is PromptState.UNKNOWN:
+                return End(None, self.running_since)
+            if state is PromptState.DONE and (facts := await self._asked(self._history)) is not None:
+                return End(facts, self.running_since)
+            if self._listener.started or state is PromptState.RUNNING:
                 await self._note_running()
             if self._expired or await self.watch.cancelled():
                 return await self._break_off()
             running = self._state is PromptState.RUNNING
             if await self._worker.died(running=running, heard_at=self._listener.heard_at):
-                return End(None, self.running_since, dead_worker=DEAD)
+                return End(None, self.running_since, dead=True)
             await self.watch.progress(self._listener.progress() or self._standing)
             await self._listener.wait(TURN_S if self._listener.hears_us else POLL_S)
 

@@ -13,7 +13,7 @@ from mcp_e2e.adapters.comfyui.workflow import Graph, model_files
 from mcp_e2e.decisions import verdict, warmth
 from mcp_e2e.errors import ServiceUnavailable
 from mcp_e2e.executors.examining import examined
-from mcp_e2e.executors.following import End, Following
+from mcp_e2e.executors.following import DEAD, End, Following
 from mcp_e2e.executors.memory import MemoryWatch, watching
 from mcp_e2e.executors.orders import Outcome, Watch, WorkflowWork
 from mcp_e2e.model.runs import Verdict
@@ -70,10 +70,9 @@ async def _to_the_end(client: ComfyUI, work: WorkflowWork, following: Following,
 
 async def _judge(client: ComfyUI, work: WorkflowWork, end: End, watch: Watch) -> Outcome:
     facts = end.facts
-    if end.dead_worker:
+    if end.dead:
         await _withdraw(client, work)
-        judgement = verdict.of_lost(work.test, end.dead_worker)
-        return Outcome(judgement, _evidence(work), end.running_since, restart=end.dead_worker)
+        return Outcome(verdict.of_lost(work.test, DEAD), _evidence(work), end.running_since, restart=DEAD)
     if end.deaf or (end.expired and (facts is None or facts.status != "success")):
         return _cut_off(work, end)
     if facts is None:

@@ -5,13 +5,17 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from mcp_e2e.bootstrap import App, Options, open_app
 from mcp_e2e.errors import ConfigError
+from mcp_e2e.model.answers import AttemptAnswer
 from tests.leftovers import end_leftovers
 
+RUNNING_S = 30.0
 SERVICE = """
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -75,3 +79,12 @@ def server(project: Path) -> Servers:
 async def stop_all(app: App) -> None:
     with contextlib.suppress(ConfigError):  # a test that broke the configuration on purpose never started anything
         await app.sessions.stop(app.caller)
+
+
+async def until_running(app: App, test: str, **how: Any) -> AttemptAnswer:
+    """The attempt at ``test``, begun if need be, once its work runs."""
+    with anyio.fail_after(RUNNING_S):
+        answer = await app.attempts.run(app.caller, test=test, wait_seconds=0, **how)
+        while answer.state != "running":
+            answer = await app.attempts.run(app.caller, test=test, wait_seconds=0.05)
+    return answer

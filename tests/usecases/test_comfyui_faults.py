@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import anyio
+import httpx
 import pytest
 
 from mcp_e2e.bootstrap import App
@@ -20,7 +20,7 @@ from mcp_e2e.store import attempts
 from mcp_e2e.usecases import execution
 from mcp_e2e.usecases.settlement import settled
 from mcp_e2e.usecases.worlds import Worlds
-from tests.usecases.conftest import Servers
+from tests.usecases.conftest import Servers, until_running
 from tests.usecases.test_workflows import SIMULATED, configure, saving, slow
 
 BOOT = f"{SIMULATED} --boot-seconds 0.2"
@@ -104,10 +104,7 @@ async def test_a_cancelled_node_that_does_not_listen_ends_with_its_service(
     configure(project, f"{BOOT} --load-seconds 300", {"deaf": loading(), "picture": saving()})
     async with server() as app:
         await app.runs.plan(app.caller)
-        begun = await app.attempts.run(app.caller, test="deaf", wait_seconds=0)
-        with anyio.fail_after(WAIT_S):
-            while (await app.attempts.run(app.caller, test="deaf", wait_seconds=0.05)).state != "running":
-                pass
+        begun = await until_running(app, "deaf")
         await app.execs.job(app.caller, action="cancel", id=begun.attempt)
         gone = await app.attempts.run(app.caller, test="deaf", wait_seconds=WAIT_S)
         assert (gone.verdict, "was restarted" in gone.evidence["recovery"]) == ("cancelled", True)
@@ -124,10 +121,7 @@ async def test_a_server_that_lives_and_does_not_answer_is_given_until_the_time_l
     configure(project, BOOT, {"long": slow(30.0), "picture": saving()})
     async with server() as app:
         await app.runs.plan(app.caller)
-        await app.attempts.run(app.caller, test="long", timeout_s=2, wait_seconds=0)
-        with anyio.fail_after(WAIT_S):
-            while (await app.attempts.run(app.caller, test="long", wait_seconds=0.05)).state != "running":
-                pass
+        await until_running(app, "long", timeout_s=2)
         os.kill((await app.sessions.start(app.caller)).pid or 0, signal.SIGSTOP)
         late = await run(app, "long")
         assert (late.verdict, "was restarted" in late.evidence["recovery"]) == ("timed_out", True)
@@ -192,6 +186,29 @@ async def test_out_of_memory_in_a_used_process_is_made_again_with_it_given_back(
         assert await generation(app) == lives
 
 
+async def test_nobody_elses_prompt_dies_for_our_memory(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not come back, but somebody waits in the queue: no restart, and the second time it is red."""
+    monkeypatch.setattr(workflows, "EMPTY", 1.1)
+    monkeypatch.setattr(workflows, "FREED_S", 0.2)
+    hungry = through("SimulatedOutOfMemory", until="restart", exception="torch.OutOfMemoryError")
+    configure(project, BOOT, {"picture": saving(), "hungry": hungry})
+    async with server() as app:
+        await app.runs.plan(app.caller)
+        await run(app, "picture")
+        url = (await app.sessions.start(app.caller)).url or ""
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            await http.post("/prompt", json={"prompt": slow(1.0), "client_id": "a person"})
+            await until_running(app, "hungry")
+            theirs = (await http.post("/prompt", json={"prompt": slow(2.0), "client_id": "a person"})).json()
+            done = await run(app, "hungry")
+            history = (await http.get(f"/history/{theirs['prompt_id']}")).json()
+        assert (done.verdict, done.failure["kind"], bool(done.rerun_of)) == ("failed", "out_of_memory", True)
+        assert history[theirs["prompt_id"]]["status"]["status_str"] == "success"
+        assert await generation(app) == 1
+
+
 async def test_out_of_memory_once_more_is_red(server: Servers, project: Path) -> None:
     """With all memory given back it is the workflow that needs too much."""
     hungry = through("SimulatedOutOfMemory", until="never", exception="torch.OutOfMemoryError")
@@ -229,6 +246,7 @@ class Unclaimed(BaseHTTPRequestHandler):
     """Takes a prompt and never runs it: healthy over HTTP, first in the queue for ever, and no event socket."""
 
     posted: list[str]
+    deleted: list[str]
 
     def do_GET(self) -> None:
         item = [0, self.posted[-1], {}, {}, []] if self.posted else None
@@ -242,6 +260,7 @@ class Unclaimed(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/prompt":
             self.posted.append(body["prompt_id"])
+        self.deleted += body.get("delete", ())
         self._answer({"node_errors": {}})
 
     def _answer(self, body: dict[str, Any]) -> None:
@@ -256,40 +275,43 @@ class Unclaimed(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def unclaimed() -> Iterator[str]:
-    handler = type("Handler", (Unclaimed,), {"posted": []})
+def unclaimed() -> Iterator[tuple[str, type[Unclaimed]]]:
+    handler = type("Handler", (Unclaimed,), {"posted": [], "deleted": []})
     stuck = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=stuck.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield f"http://127.0.0.1:{stuck.server_port}"
+    yield f"http://127.0.0.1:{stuck.server_port}", handler
     stuck.shutdown()
     stuck.server_close()
     thread.join(10)
 
 
 async def test_a_prompt_that_nobody_takes_is_lost(
-    server: Servers, project: Path, unclaimed: str, monkeypatch: pytest.MonkeyPatch
+    server: Servers, project: Path, unclaimed: tuple[str, type[Unclaimed]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First in a queue of which nothing runs, for long: nothing takes prompts any more. Attached: only told."""
+    """First in a queue of which nothing runs, for long: nothing takes prompts any more.
+
+    Attached, so it is only told, and what we have queued is taken back.
+    """
     monkeypatch.setattr(worker, "UNCLAIMED_S", 0.5)
+    url, stuck = unclaimed
     (project / "p.json").write_text(json.dumps(saving()))
     (project / "mcp-e2e.toml").write_text(
-        f'[services.c]\nkind = "comfyui"\nurl = "{unclaimed}"\n[[tests]]\nid = "p"\nworkflow = "p.json"\n'
+        f'[services.c]\nkind = "comfyui"\nurl = "{url}"\n[[tests]]\nid = "p"\nworkflow = "p.json"\n'
     )
     async with server(stops=False) as app:
         done = await run(app, "p")
         assert (done.verdict, done.failure["message"]) == ("lost", following.DEAD)
         assert "not ours to restart" in done.evidence["recovery"]
+    assert len(stuck.posted) == 2
+    assert set(stuck.posted) == set(stuck.deleted)
 
 
 async def test_another_server_goes_on_with_a_prompt_by_its_id(server: Servers, project: Path) -> None:
     """The events go to a client that is gone; the verdict is found all the same."""
     configure(project, BOOT, {"long": slow(1.5)})
     async with server(client="codex", stops=False) as one:
-        begun = await one.attempts.run(one.caller, test="long", wait_seconds=0)
-        with anyio.fail_after(WAIT_S):
-            while (await one.attempts.run(one.caller, test="long", wait_seconds=0.05)).state != "running":
-                pass
+        begun = await until_running(one, "long")
     async with server() as two:
         done = await run(two, "long")
         assert (done.attempt, done.verdict) == (begun.attempt, "passed")
