@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from mcp_e2e.adapters.comfyui.command_line import CommandLine, command_line, shared
 from mcp_e2e.adapters.comfyui.flags import known_flags, main_py
+from mcp_e2e.adapters.comfyui.installation import missing_marks
 from mcp_e2e.adapters.spec import service_spec
 from mcp_e2e.errors import ConfigError
 from mcp_e2e.process import jobs, probes
@@ -91,12 +92,12 @@ def running_elsewhere(jobs_dir: Path) -> list[tuple[PortOwner, CommandLine]]:
 
 
 def _comfyui(owner: PortOwner) -> CommandLine | None:
-    """Its ``main.py`` lies beside what every ComfyUI has there."""
+    """Told by what its folder holds, as ``init`` tells it."""
     if main_py(owner.cmdline) is None or not owner.cwd:
         return None
     with suppress(OSError):  # a folder that only its own user may enter, a name that no file can have
         line = command_line(owner.cmdline, Path(owner.cwd), owner.path or None)
-        return line if line and (line.script.parent / "nodes.py").is_file() else None
+        return line if line and not missing_marks(line.script.parent) else None
     return None
 
 

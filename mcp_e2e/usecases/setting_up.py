@@ -161,7 +161,7 @@ def _next(loaded: Loaded, added: tuple[str, ...], wish: Wish) -> str:
     tests = (*added, *(test.id for test in loaded.settings.tests))
     attached = any(service.attached for service in loaded.settings.services.values() if service.kind == "comfyui")
     if not tests:
-        start = "`mcp-e2e start` looks at ComfyUI." if attached else "`mcp-e2e start` boots ComfyUI."
+        start = "`mcp-e2e start` looks at ComfyUI." if attached else "`mcp-e2e start` boots ComfyUI, or joins it."
         return f"{start} Put a workflow exported with {EXPORT} into workflows/, then `mcp-e2e init` makes it a test."
-    boots = "" if attached else "boots ComfyUI and "
+    boots = "" if attached else "boots ComfyUI, or joins it, and "
     return f"`mcp-e2e run {tests[0]}` {boots}runs that test; then `mcp-e2e run --all`."

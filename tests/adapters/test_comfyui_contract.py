@@ -13,7 +13,7 @@ from mcp_e2e.adapters.comfyui import workflow
 from mcp_e2e.adapters.comfyui.client import ComfyUI
 from mcp_e2e.adapters.comfyui.collecting import collect
 from mcp_e2e.adapters.comfyui.looking import look
-from mcp_e2e.errors import NotFound, SetupError
+from mcp_e2e.errors import NotFound, ServiceUnavailable, SetupError
 from mcp_e2e.model.work import OutputFile, PromptFacts, PromptState, Ready
 
 from .conftest import Backend, free_port, graph, node, picture, prefix
@@ -222,6 +222,21 @@ async def test_a_lost_reply_is_looked_up_and_never_sent_again(client: ComfyUI) -
     assert facts is not None
     assert [file.filename for file in facts.outputs] == [f"{name}_00001_.png"]
     assert transport.lost == 1
+
+
+async def test_an_answer_that_is_not_about_the_workflow_blames_the_server() -> None:
+    """A proxy without its server says nothing of what was sent; what may have arrived is taken back."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(503, text="upstream") if request.url.path == "/prompt" else httpx.Response(200, json={})
+
+    async with ComfyUI("http://127.0.0.1:1") as alone:
+        alone._http._transport = httpx.MockTransport(answer)
+        with pytest.raises(ServiceUnavailable, match="503"):
+            await alone.submit(picture("x"), new_id())
+    assert "/interrupt" in asked
 
 
 async def test_previews_are_files_of_type_temp(client: ComfyUI, tmp_path: Path) -> None:

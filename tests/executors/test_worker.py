@@ -57,6 +57,14 @@ async def test_what_waits_in_the_queue_is_no_silence() -> None:
     assert await idle.found_dead(idle.at + 5)
 
 
+async def test_one_look_after_long_is_no_span() -> None:
+    """A server that held up a poll for minutes: how much it works is seen from then on."""
+    process = Process(ONE, busy=0.9)
+    process.at = 3 * QUIET_S
+    assert not await process.worker.died(running=True, heard_at=0.0)
+    assert not await process.found_dead(process.at + 5 * QUIET_S)
+
+
 async def test_a_thread_that_ended_while_events_came_is_not_missed() -> None:
     """The prompt's own thread lived at every event, so those that stand then are all that count later."""
     process = Process(ONE)

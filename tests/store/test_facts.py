@@ -66,6 +66,20 @@ def test_an_attempt_is_read_as_it_was_written(con: sqlite3.Connection) -> None:
     assert found.duration_s == 4.5
 
 
+def test_memory_given_back_counts_until_somebody_uses_it(con: sqlite3.Connection) -> None:
+    """The attempt that is made again has it to itself, unless another has run meanwhile on the same service."""
+    again = replace(attempt(2), n=2)
+    for each in (attempt(), again, attempt(3, slot=2)):
+        attempts.add(con, each)
+    assert not attempts.lost_to_memory(con, again)
+    attempts.advance(con, "a-1", AttemptState.RUNNING, started_at=5.0)
+    attempts.finish(con, "a-1", failed("portrait", Verdict.LOST, "out_of_memory", "no"), {}, 6.0)
+    assert attempts.lost_to_memory(con, again)
+    assert not attempts.lost_to_memory(con, attempt())
+    attempts.advance(con, "a-3", AttemptState.RUNNING, started_at=7.0)
+    assert not attempts.lost_to_memory(con, again)
+
+
 def test_a_verdict_is_written_once(con: sqlite3.Connection) -> None:
     """Whoever comes second changes nothing and is told so."""
     attempts.add(con, attempt())

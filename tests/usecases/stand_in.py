@@ -35,7 +35,9 @@ def configure(project: Path, boot: str = "", *, port: int = 0, flags: list[str] 
     folder = project / "comfy"
     folder.mkdir(exist_ok=True)
     (folder / "main.py").write_text(MAIN)
-    (folder / "nodes.py").touch()
+    (folder / "comfy").mkdir(exist_ok=True)
+    for mark in ("nodes.py", "comfyui_version.py"):
+        (folder / mark).touch()
     (folder / "boot.txt").write_text(boot)
     command = [sys.executable, "main.py", *flags]
     text = (

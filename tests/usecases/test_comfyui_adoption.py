@@ -1,6 +1,7 @@
 """A ComfyUI that runs on the service's port already: adopted where it is provably this service, else named."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -126,10 +127,7 @@ async def test_an_adopted_one_whose_argv_is_changed_later_stays_itself(
 
 def elsewhere(project: Path) -> Path:
     folder = project / "elsewhere"
-    folder.mkdir()
-    for name in ("main.py", "nodes.py", "boot.txt"):
-        (folder / name).write_text((project / "comfy" / name).read_text())
-    return folder
+    return Path(shutil.copytree(project / "comfy", folder))
 
 
 async def refused(server: Servers) -> PortTaken:

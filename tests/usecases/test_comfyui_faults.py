@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ import httpx
 import pytest
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.errors import StoreError
+from mcp_e2e.errors import SetupError, StoreError
 from mcp_e2e.executors import following, worker, workflows
+from mcp_e2e.model.services import Session
 from mcp_e2e.store import attempts
 from mcp_e2e.usecases import execution
+from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.settlement import settled
 from mcp_e2e.usecases.worlds import Worlds
 from tests.usecases.conftest import Servers, until_running
@@ -67,6 +70,35 @@ async def test_a_dead_worker_is_lost_restarted_and_told(
         assert (await app.breaker.show()).consecutive_failures == 0
         assert (await run(app, "picture")).verdict == "passed"
         assert await generation(app) == 3
+
+
+async def test_a_life_that_somebody_else_has_ended_is_not_called_restarted(
+    server: Servers, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two servers may notice the same; the second says what it found."""
+    monkeypatch.setattr(worker, "QUIET_S", 0.6)
+    reload = Boots.reload
+
+    async def twice(boots: Boots, by: str, session: Session) -> bool:
+        await reload(boots, by, session)
+        return await reload(boots, by, session)
+
+    monkeypatch.setattr(Boots, "reload", twice)
+    configure(project, BOOT, {"zombie": through("SimulatedExit")})
+    async with server() as app:
+        done = await run(app, "zombie")
+        assert "had been restarted already" in done.evidence["recovery"]
+        assert await generation(app) == 3
+
+
+async def test_custom_nodes_that_failed_to_load_are_named_with_an_unknown_class(server: Servers, project: Path) -> None:
+    """They are the likely reason that the server does not have it."""
+    told = "Import times for custom nodes:\\n   0.0 seconds (IMPORT FAILED): /base/custom_nodes/Pack\\n"
+    quoted = shlex.join(["sh", "-c", f"printf '{told}' >&2; exec {BOOT}"])
+    configure(project, quoted, {"unknown": through("PackNode")})
+    async with server() as app:
+        with pytest.raises(SetupError, match=r"PackNode.*custom nodes failed to import \(Pack\)"):
+            await run(app, "unknown")
 
 
 async def test_a_node_that_works_in_silence_is_not_taken_for_dead(

@@ -24,15 +24,14 @@ def prompt_facts(prompt_id: str, entry: Mapping[str, Any]) -> PromptFacts:
         outcome = "error"
     graph, output_nodes = _asked(entry)
     ended = messages.get(f"execution_{outcome}", {})
-    executed = (
-        ended.get("executed", ())
-        if outcome != "success"
-        else Graph(prompt_id, graph).needed(output_nodes) - set(cached)
-    )
+    if outcome == "success":
+        executed = Graph(prompt_id, graph).needed(output_nodes) - set(cached)
+    else:
+        executed = {str(node) for node in ended.get("executed", ())}
     return PromptFacts(
         prompt_id=prompt_id,
         status=outcome,
-        executed=tuple(sorted(map(str, executed))),
+        executed=tuple(sorted(executed)),
         cached=cached,
         outputs=tuple(_files(entry.get("outputs") or {})),
         texts=tuple(_texts(entry.get("outputs") or {})),

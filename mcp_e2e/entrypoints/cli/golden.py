@@ -21,7 +21,7 @@ def golden() -> None:
 @golden.command("list", example="mcp-e2e golden list")
 @click.pass_obj
 def list_(said: Said) -> Outcome:
-    """Tests that compare their images: with what, and what the last attempt measured."""
+    """Tests that compare images, and what they measured last."""
 
     async def work(app: App) -> Outcome:
         tests = await app.goldens.known()
@@ -37,10 +37,11 @@ def list_(said: Said) -> Outcome:
 @click.option("--yes", is_flag=True, help="Do not ask, and need no terminal; for scripts that are no agent's.")
 @click.pass_obj
 def accept(said: Said, test: str | None, attempt: str | None, yes: bool) -> Outcome:
-    """Keep the images of the latest attempt of TEST as its golden ones, to be committed with the project.
+    """Keep the images of TEST's latest attempt as golden ones.
 
-    It must have passed, or failed only because its images are not like the golden ones. For a person: an agent is
-    refused. Shows what is replaced, and how far it differs, before it asks.
+    They are to be committed with the project. The attempt must have passed, or failed only because its images are not
+    like the golden ones. For a person: an agent is refused. Shows what is replaced, and how far it differs, before it
+    asks.
     """
     person.no_agent(NOT_DONE, "Ask the user to look at the images and to accept them in a terminal of their own.")
     if not yes:

@@ -20,7 +20,7 @@ from mcp_e2e.usecases.setting_up import SettingUp, SetUp, Wish
 @click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing.")
 @click.pass_obj
 def init(said: Said, comfyui: str | None, python: Path | None, dry_run: bool) -> Outcome:
-    """Find ComfyUI and this project's workflows, and write mcp-e2e.toml.
+    """Find ComfyUI and workflows, and write mcp-e2e.toml.
 
     A file that stands there is only added to: workflows that are no tests yet, a service where none is of this kind.
     Nothing is asked. Exit status 4: no ComfyUI was found.
