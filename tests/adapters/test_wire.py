@@ -1,10 +1,10 @@
 """What a ComfyUI says on its sockets, and what it remembers: raw, one suite for simulated and real, version by version.
 
-The differences of the versions that are known stand in ``DIFFERS``, nowhere else.
+What differs between versions stands in ``differences.py``, nowhere else.
 """
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -13,15 +13,10 @@ import pytest
 from mcp_e2e.adapters.comfyui.workflow import FRESH_INPUT, Graph, freshen
 
 from .conftest import SCALED, Backend, graph, node, picture, prefix
+from .differences import differs
 from .listening import LIMIT_S, Ear, Wire, cached, files, listening, new_id, talking
 
 pytestmark = pytest.mark.timeout(240)
-
-# What differs, and the value for each family of versions (a Backend's ``family``).
-DIFFERS: Mapping[str, Mapping[str, Any]] = {
-    "a cached repeat without client_id has outputs": {"0.3": True, "0.9": False, "0.33": True},
-    "extra_data has create_time": {"0.3": False, "0.9": True, "0.33": True},
-}
 
 QUEUED = ["status", "status"]
 BEGUN = ["execution_start", "execution_cached"]
@@ -35,10 +30,6 @@ async def server(wire: Backend) -> AsyncIterator[Wire]:
     async with talking(wire) as opened:
         yield opened
         await opened.quiet()
-
-
-def differs(what: str, backend: Backend) -> Any:
-    return DIFFERS[what][backend.family]
 
 
 def fresh(name: str) -> Graph:

@@ -1,6 +1,6 @@
 """What a ComfyUI answers over HTTP, the awkward parts first: raw, one suite for simulated and real, version by version.
 
-The differences of the versions that are known stand in ``DIFFERS``, nowhere else.
+What differs between versions stands in ``differences.py``, nowhere else.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,18 +12,10 @@ from PIL import Image
 from mcp_e2e.adapters.comfyui.workflow import freshen
 
 from .conftest import SCALED, Backend, graph, node, picture, prefix
+from .differences import differs
 from .listening import Wire, files, listening, new_id, talking
 
 pytestmark = pytest.mark.timeout(240)
-
-# What differs, and the value for each family of versions (a Backend's ``family``).
-DIFFERS: Mapping[str, Mapping[str, Any]] = {
-    "any text is a prompt_id": {"0.3": True, "0.9": True, "0.33": False},
-    "type of an unknown class": {"0.3": "invalid_prompt", "0.9": "invalid_prompt", "0.33": "missing_node_type"},
-    "a workflow in UI format": {"0.3": (400, "invalid_prompt"), "0.9": (400, "invalid_prompt"), "0.33": (500, None)},
-    "nodes that complain of a cycle": {"0.3": set(), "0.9": set(), "0.33": {"dependency_cycle"}},
-    "/api/jobs": {"0.3": False, "0.9": True, "0.33": True},
-}
 
 GOOD = picture("good").nodes
 SAVE = GOOD["2"]
@@ -34,10 +26,6 @@ async def server(wire: Backend) -> AsyncIterator[Wire]:
     async with talking(wire) as opened:
         yield opened
         await opened.quiet()
-
-
-def differs(what: str, backend: Backend) -> Any:
-    return DIFFERS[what][backend.family]
 
 
 def is_text(reply: Any) -> bool:
