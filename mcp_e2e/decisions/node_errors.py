@@ -166,7 +166,8 @@ def explain(error: NodeError) -> Reading:
     known = next((cause for cause in CAUSES if cause.shows.search(said)), None)
     told = _concerned(error, known, said)
     concerned = _listed(error, told)
-    given = _listed(error, told if told or known else [name for name in error.inputs if not _linked(error, name)])
+    shown = told if told or known else [name for name in error.inputs if not _linked(error, name)]
+    given = _listed(error, [name for name in shown if error.inputs[name].strip("'") != words])  # said already
     where = node_label(error.node, error.node_class, error.title) + (f" with {given}" if given else "")
     came = f" (in custom node {error.custom_node})" if error.custom_node else ""
     fix = known.fix if known else _unknown(error)

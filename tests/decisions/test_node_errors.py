@@ -124,6 +124,12 @@ def test_the_inputs_that_matter_are_told_and_no_others() -> None:
     assert "(VAEDecode) with style = 'euler': Value" in explain(quoted).sentence
 
 
+def test_an_input_that_says_what_the_message_says_is_not_told_twice() -> None:
+    """A node that raises the text it was given."""
+    error = replace(PLAIN, inputs={"message": "'bad latent'", "seed": "7"})
+    assert explain(error).sentence == "node 7 (VAEDecode): ValueError: bad latent"
+
+
 def test_how_much_memory_was_free_makes_no_new_cause_and_another_size_does() -> None:
     """What failed is the same; that the agent made the picture smaller is news."""
     said = "CUDA out of memory. Tried to allocate {} GiB. Process {} has {} GiB in use"
