@@ -15,7 +15,7 @@ import pytest
 from mcp_e2e.decisions import guard, history
 from mcp_e2e.decisions.rules import churn, cycles, errors, looks, opening, repeats
 from mcp_e2e.entrypoints.cli.app import COMMANDS
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.model.calls import Limits
 from mcp_e2e.settings.schema import Settings
 from tests.installations import comfyui, interpreter, workflow

@@ -18,11 +18,11 @@ from mcp import Client
 from mcp.types import CallToolResult, Implementation
 
 from mcp_e2e.decisions import refusal
-from mcp_e2e.entrypoints.mcp_calls import PATIENCE_S, failed, patience
-from mcp_e2e.entrypoints.mcp_progress import heartbeat
-from mcp_e2e.entrypoints.mcp_schemas import output_schema
-from mcp_e2e.entrypoints.mcp_server import build_server
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp.calls import PATIENCE_S, failed, patience
+from mcp_e2e.entrypoints.mcp.progress import heartbeat
+from mcp_e2e.entrypoints.mcp.schemas import output_schema
+from mcp_e2e.entrypoints.mcp.server import build_server
+from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.errors import ConfigError, Contradiction, E2EError, Refused, UsageError
 from mcp_e2e.model.answers import AttemptAnswer, Position, StatusAnswer
 from mcp_e2e.model.calls import Breaker, BreakerState, Call, Limits, Red, Ruling, Window

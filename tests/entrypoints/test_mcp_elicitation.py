@@ -28,9 +28,9 @@ from mcp.types import (
     UrlElicitationCapability,
 )
 
-from mcp_e2e.entrypoints.mcp_elicitation import _can_ask, _is_right, _message
-from mcp_e2e.entrypoints.mcp_schemas import output_schema
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp.elicitation import _can_ask, _is_right, _message
+from mcp_e2e.entrypoints.mcp.schemas import output_schema
+from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.store import breaker as breakers
 from tests.leftovers import end_leftovers
 

@@ -5,11 +5,11 @@ import re
 import pytest
 from mcp import MCPError
 
-from mcp_e2e.entrypoints import mcp_prompts
-from mcp_e2e.entrypoints.mcp_schemas import output_schema
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp import prompts
+from mcp_e2e.entrypoints.mcp.schemas import output_schema
+from mcp_e2e.entrypoints.mcp.tools import TOOLS
 
-PROMPTS = mcp_prompts.templates()
+PROMPTS = prompts.templates()
 FIELDS = {name for tool in TOOLS.values() for name in output_schema(tool.answer)["properties"]}
 every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 
@@ -17,11 +17,11 @@ every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_the_four_prompts_of_the_contract_are_there() -> None:
     """One file each, named like its prompt."""
     assert set(PROMPTS) == {"run-e2e", "debug-failure", "resume-run", "set-up"}
-    assert {path.stem for path in mcp_prompts.folder().glob("*.md")} == set(PROMPTS)
+    assert {path.stem for path in prompts.folder().glob("*.md")} == set(PROMPTS)
 
 
 @every_prompt
-def test_every_tool_a_prompt_names_exists(prompt: mcp_prompts.Template) -> None:
+def test_every_tool_a_prompt_names_exists(prompt: prompts.Template) -> None:
     """What stands in backticks is a tool, or a field of an answer with its value."""
     named = [word.partition(":")[0] for word in re.findall(r"`([^`]+)`", prompt.text)]
     assert set(named) & set(TOOLS)
@@ -29,7 +29,7 @@ def test_every_tool_a_prompt_names_exists(prompt: mcp_prompts.Template) -> None:
 
 
 @every_prompt
-def test_the_text_uses_exactly_the_arguments_it_declares(prompt: mcp_prompts.Template) -> None:
+def test_the_text_uses_exactly_the_arguments_it_declares(prompt: prompts.Template) -> None:
     """Nothing is asked for in vain, nothing is left unfilled."""
     assert set(re.findall(r"\{\{(\w+)\}\}", prompt.text)) == {argument.name for argument in prompt.arguments}
     filled = prompt.filled({argument.name: "VALUE" for argument in prompt.arguments})
@@ -38,7 +38,7 @@ def test_the_text_uses_exactly_the_arguments_it_declares(prompt: mcp_prompts.Tem
 
 
 @every_prompt
-def test_an_optional_argument_left_out_reads_as_its_default(prompt: mcp_prompts.Template) -> None:
+def test_an_optional_argument_left_out_reads_as_its_default(prompt: prompts.Template) -> None:
     """Empty counts as left out: some editors send empty texts."""
     needed = {argument.name: "x" for argument in prompt.arguments if argument.required}
     optional = {argument.name: " " for argument in prompt.arguments if not argument.required}
@@ -47,7 +47,7 @@ def test_an_optional_argument_left_out_reads_as_its_default(prompt: mcp_prompts.
 
 
 @every_prompt
-def test_the_list_says_what_an_editor_shows(prompt: mcp_prompts.Template) -> None:
+def test_the_list_says_what_an_editor_shows(prompt: prompts.Template) -> None:
     """Title, description, and which arguments must be given."""
     listed = prompt.listed()
     assert listed.title
@@ -56,7 +56,7 @@ def test_the_list_says_what_an_editor_shows(prompt: mcp_prompts.Template) -> Non
 
 
 @every_prompt
-def test_no_prompt_tells_how_to_clear_a_refusal(prompt: mcp_prompts.Template) -> None:
+def test_no_prompt_tells_how_to_clear_a_refusal(prompt: prompts.Template) -> None:
     """Only a person does that, and whoever reads a prompt would try."""
     assert "reset" not in prompt.text
     assert "elicitation" not in prompt.text
@@ -90,6 +90,6 @@ def test_a_value_is_put_in_as_it_is() -> None:
 def test_a_wrong_request_is_answered_with_invalid_params(name: str, values: dict[str, str] | None, said: str) -> None:
     """-32602 with the name that was meant."""
     with pytest.raises(MCPError) as caught:
-        mcp_prompts.get(name, values)
+        prompts.get(name, values)
     assert caught.value.code == -32602
     assert said in caught.value.message

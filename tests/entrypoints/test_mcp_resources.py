@@ -2,11 +2,11 @@
 
 import pytest
 
-from mcp_e2e.entrypoints import mcp_resources
+from mcp_e2e.entrypoints.mcp import resources
 
 
 def found(uri: str) -> tuple[str, list[str]] | None:
-    for row in mcp_resources._TABLE:
+    for row in resources._TABLE:
         names = row.names(uri)
         if names is not None:
             return row.name, names
@@ -47,13 +47,13 @@ def test_a_runs_report_is_no_run_of_that_name() -> None:
 
 def test_the_lists_say_where_things_are() -> None:
     """Fixed addresses and templates, as in the contract."""
-    assert [resource.uri for resource in mcp_resources.resources()] == [
+    assert [resource.uri for resource in resources.resources()] == [
         "e2e://status",
         "e2e://progress",
         "e2e://runs",
         "e2e://config",
     ]
-    assert sorted(template.uri_template for template in mcp_resources.templates()) == [
+    assert sorted(template.uri_template for template in resources.templates()) == [
         "e2e://attempts/{attempt}/artifacts/{name}",
         "e2e://attempts/{attempt}/artifacts/{name}/thumbnail",
         "e2e://jobs/{job}/log",
@@ -66,7 +66,7 @@ def test_the_lists_say_where_things_are() -> None:
 def test_a_long_log_is_read_from_its_end() -> None:
     """Cut at a line, and it says so."""
     log = "".join(f"line {n}\n" for n in range(200_000))
-    shown = mcp_resources._tail(log)
-    assert len(shown) <= mcp_resources.MAX_LOG_BYTES + 100
+    shown = resources._tail(log)
+    assert len(shown) <= resources.MAX_LOG_BYTES + 100
     assert shown.splitlines()[1].startswith("line ")
     assert shown.endswith("line 199999\n")

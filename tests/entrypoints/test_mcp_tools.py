@@ -8,10 +8,10 @@ from jsonschema import Draft202012Validator
 from mcp.types import ListToolsResult
 
 from mcp_e2e.decisions import guard
-from mcp_e2e.entrypoints.mcp_schemas import fits, input_schema, output_schema
-from mcp_e2e.entrypoints.mcp_server import INSTRUCTIONS
-from mcp_e2e.entrypoints.mcp_tools import TOOLS, Tool
-from mcp_e2e.entrypoints.mcp_usage import parse
+from mcp_e2e.entrypoints.mcp.schemas import fits, input_schema, output_schema
+from mcp_e2e.entrypoints.mcp.server import INSTRUCTIONS
+from mcp_e2e.entrypoints.mcp.tools import TOOLS, Tool
+from mcp_e2e.entrypoints.mcp.usage import parse
 from mcp_e2e.errors import UsageError
 from mcp_e2e.model.calls import Limits
 

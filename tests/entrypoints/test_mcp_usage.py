@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
-from mcp_e2e.entrypoints.mcp_usage import find, parse
+from mcp_e2e.entrypoints.mcp.tools import TOOLS
+from mcp_e2e.entrypoints.mcp.usage import find, parse
 from mcp_e2e.errors import UsageError
 
 

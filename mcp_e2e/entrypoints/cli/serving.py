@@ -14,9 +14,9 @@ def serve(said: Said) -> int:
     """Be the MCP server, on stdin and stdout.
 
     An editor or agent starts it this way; it ends when its client leaves, and what it started lives on."""
-    from mcp_e2e.entrypoints import mcp_server  # noqa: PLC0415  a second of imports that no other command needs
+    from mcp_e2e.entrypoints.mcp import server  # noqa: PLC0415  a second of imports that no other command needs
 
-    anyio.run(mcp_server.serve, said.options(), os.environ)
+    anyio.run(server.serve, said.options(), os.environ)
     return 0
 
 

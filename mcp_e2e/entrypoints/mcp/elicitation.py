@@ -30,9 +30,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints.mcp_calls import call, failed, position
-from mcp_e2e.entrypoints.mcp_handlers import Visit
-from mcp_e2e.entrypoints.mcp_usage import find, parse
+from mcp_e2e.entrypoints.mcp.calls import call, failed, position
+from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.usage import find, parse
 from mcp_e2e.errors import E2EError, Refused, UsageError
 from mcp_e2e.model.calls import BreakerState
 

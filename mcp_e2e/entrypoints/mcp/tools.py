@@ -7,9 +7,9 @@ from typing import Any
 from mcp.types import Tool as ListedTool
 from mcp.types import ToolAnnotations
 
-from mcp_e2e.entrypoints import mcp_arguments as given
-from mcp_e2e.entrypoints import mcp_handlers as do
-from mcp_e2e.entrypoints.mcp_schemas import input_schema, output_schema
+from mcp_e2e.entrypoints.mcp import arguments as given
+from mcp_e2e.entrypoints.mcp import handlers as do
+from mcp_e2e.entrypoints.mcp.schemas import input_schema, output_schema
 from mcp_e2e.model import answers
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from mcp_e2e.entrypoints.mcp_handlers import Progress
+from mcp_e2e.entrypoints.mcp.handlers import Progress
 
 HEARTBEAT_S = 8.0
 _AT_MOST_EVERY_S = 0.25

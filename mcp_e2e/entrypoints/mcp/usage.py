@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mcp_e2e.entrypoints.mcp_arguments import Arguments
-from mcp_e2e.entrypoints.mcp_schemas import input_schema, kinds_of
-from mcp_e2e.entrypoints.mcp_tools import TOOLS, Tool
+from mcp_e2e.entrypoints.mcp.arguments import Arguments
+from mcp_e2e.entrypoints.mcp.schemas import input_schema, kinds_of
+from mcp_e2e.entrypoints.mcp.tools import TOOLS, Tool
 from mcp_e2e.errors import UsageError
 
 _KINDS = {

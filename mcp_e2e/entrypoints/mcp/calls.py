@@ -10,11 +10,11 @@ from typing import Any
 
 from mcp.types import CallToolResult, TextContent
 
-from mcp_e2e.entrypoints.mcp_arguments import Arguments
-from mcp_e2e.entrypoints.mcp_handlers import Visit
-from mcp_e2e.entrypoints.mcp_schemas import fits, output_schema
-from mcp_e2e.entrypoints.mcp_tools import TOOLS, Tool
-from mcp_e2e.entrypoints.mcp_usage import example, find, parse
+from mcp_e2e.entrypoints.mcp.arguments import Arguments
+from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.schemas import fits, output_schema
+from mcp_e2e.entrypoints.mcp.tools import TOOLS, Tool
+from mcp_e2e.entrypoints.mcp.usage import example, find, parse
 from mcp_e2e.errors import ConfigError, E2EError, Refused, StoreError, UsageError
 from mcp_e2e.formats.text import clip, plain
 

@@ -60,8 +60,8 @@ class Template:
 
 def folder() -> Path:
     """Where the prompts lie: inside the installed package, else beside it in the repository."""
-    packaged = Path(__file__).parents[1] / "_prompts"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "agent-prompts"
+    packaged = Path(__file__).parents[2] / "_prompts"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "agent-prompts"
 
 
 @cache

@@ -15,13 +15,13 @@ from mcp.server.lowlevel import Server
 
 from mcp_e2e import __version__
 from mcp_e2e.bootstrap import App, Options, open_app
-from mcp_e2e.entrypoints import mcp_prompts, mcp_resources
-from mcp_e2e.entrypoints.mcp_calls import patience
-from mcp_e2e.entrypoints.mcp_elicitation import Asking
-from mcp_e2e.entrypoints.mcp_handlers import Visit
-from mcp_e2e.entrypoints.mcp_progress import heartbeat
-from mcp_e2e.entrypoints.mcp_stdio import log_to_stderr, run_stdio
-from mcp_e2e.entrypoints.mcp_tools import TOOLS
+from mcp_e2e.entrypoints.mcp import prompts, resources
+from mcp_e2e.entrypoints.mcp.calls import patience
+from mcp_e2e.entrypoints.mcp.elicitation import Asking
+from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.progress import heartbeat
+from mcp_e2e.entrypoints.mcp.stdio import log_to_stderr, run_stdio
+from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.model.runs import Caller
 
 INSTRUCTIONS = """\
@@ -77,23 +77,23 @@ async def _call_tool(
 
 
 async def _list_resources(_: Context, __: Any) -> types.ListResourcesResult:
-    return types.ListResourcesResult(resources=mcp_resources.resources())
+    return types.ListResourcesResult(resources=resources.resources())
 
 
 async def _list_templates(_: Context, __: Any) -> types.ListResourceTemplatesResult:
-    return types.ListResourceTemplatesResult(resource_templates=mcp_resources.templates())
+    return types.ListResourceTemplatesResult(resource_templates=resources.templates())
 
 
 async def _read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    return await mcp_resources.read(ctx.lifespan_context, caller_of(ctx), params.uri)
+    return await resources.read(ctx.lifespan_context, caller_of(ctx), params.uri)
 
 
 async def _list_prompts(_: Context, __: Any) -> types.ListPromptsResult:
-    return types.ListPromptsResult(prompts=[template.listed() for template in mcp_prompts.templates().values()])
+    return types.ListPromptsResult(prompts=[template.listed() for template in prompts.templates().values()])
 
 
 async def _get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-    return mcp_prompts.get(params.name, params.arguments)
+    return prompts.get(params.name, params.arguments)
 
 
 def build_server(lifespan: Lifespan) -> Server[App]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints import mcp_arguments as given
+from mcp_e2e.entrypoints.mcp import arguments as given
 from mcp_e2e.model import answers
 from mcp_e2e.model.runs import Caller
 
