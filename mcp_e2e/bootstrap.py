@@ -22,6 +22,8 @@ from mcp_e2e.usecases.execs import Execs
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate
 from mcp_e2e.usecases.goldens import Goldens
+from mcp_e2e.usecases.names import Names
+from mcp_e2e.usecases.notices import Notices
 from mcp_e2e.usecases.reports import Reports
 from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.sessions import Sessions
@@ -66,6 +68,8 @@ class App:
         self.goldens = Goldens(place, catalogue)
         self.status = Status(place, gate, sights, catalogue, self.runs, self.breaker)
         self.views = Views(place, self.runs, self.reports)
+        self.names = Names(place)
+        self.notices = Notices(place, sights)
 
     @property
     def caller(self) -> Caller:

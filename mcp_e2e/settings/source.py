@@ -42,6 +42,14 @@ class Source:
         folder = resolved(where.project, told)
         return folder if (folder / "private" / "state.db").is_file() else None
 
+    def stamp(self) -> str:
+        """Another text once ``current`` may answer otherwise; nothing is read for it."""
+        try:
+            where = self.where()
+        except ConfigError as error:
+            return error.message
+        return f"{_stamp(where.file)} {_stamp(where.dotenv)}"
+
     def current(self) -> Loaded:
         """The configuration as the files say now; the same object while they are unchanged.
 

@@ -16,3 +16,15 @@ def latest(con: sqlite3.Connection, limit: int, run: str | None = None) -> list[
         (run, limit),
     ).fetchall()
     return [{**dict(row), "body": json.loads(row["body"])} for row in reversed(rows)]
+
+
+def last(con: sqlite3.Connection) -> int:
+    """The number of the latest event; 0 before the first."""
+    (number,) = con.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+    return int(number)
+
+
+def runs_since(con: sqlite3.Connection, number: int) -> set[str]:
+    """The runs that events after ``number`` belong to."""
+    rows = con.execute("SELECT DISTINCT run FROM events WHERE seq > ? AND run IS NOT NULL", (number,)).fetchall()
+    return {row["run"] for row in rows}

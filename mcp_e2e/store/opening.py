@@ -129,7 +129,8 @@ async def _connected(path: Path, mode: str) -> File:
     mark, _ = _seen(path)  # before: whatever is put there meanwhile is seen to be another file
     try:
         where = f"{path.as_uri()}?mode={mode}"
-        connection = await aiosqlite.connect(where, uri=True, isolation_level=None, timeout=BUSY_S)
+        with anyio.CancelScope(shield=True):  # a thread of its own: left half open, it would outlive the loop
+            connection = await aiosqlite.connect(where, uri=True, isolation_level=None, timeout=BUSY_S)
     except sqlite3.OperationalError:
         if mode == "rw" and not path.exists():
             raise Moved("it is taken away again and again") from None

@@ -10,17 +10,19 @@ from typing import Any
 
 from mcp import types
 from mcp.server import ServerRequestContext
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 
 from mcp_e2e import __version__
 from mcp_e2e.bootstrap import App, Options, open_app
-from mcp_e2e.entrypoints.mcp import prompts, resources
+from mcp_e2e.entrypoints.mcp import completions, prompts, resources
 from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.pages import page
 from mcp_e2e.entrypoints.mcp.progress import heartbeat
 from mcp_e2e.entrypoints.mcp.stdio import log_to_stderr, run_stdio
+from mcp_e2e.entrypoints.mcp.subscriptions import Subscriptions
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.model.runs import Caller
 
@@ -44,9 +46,17 @@ Never kill the service by name, delete the state folder, or edit limits in mcp-e
 """
 
 _CACHED = CacheHint(ttl_ms=3_600_000, scope="public")
+_UNCHANGING: tuple[CacheableMethod, ...] = (
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+)
 _NAME_CHARS = 60
 
 Context = ServerRequestContext[App, Any]
+Paged = types.PaginatedRequestParams | None
 Lifespan = Callable[["Server[App]"], AbstractAsyncContextManager[App]]
 
 
@@ -59,8 +69,9 @@ def caller_of(ctx: Context) -> Caller:
     return replace(base, name=name or base.name, pid=os.getpid())
 
 
-async def _list_tools(_: Context, __: Any) -> types.ListToolsResult:
-    return types.ListToolsResult(tools=[tool.listed() for tool in TOOLS.values()])
+async def _list_tools(_: Context, params: Paged) -> types.ListToolsResult:
+    tools, following = page([tool.listed() for tool in TOOLS.values()], params)
+    return types.ListToolsResult(tools=tools, next_cursor=following)
 
 
 async def _call_tool(
@@ -76,42 +87,71 @@ async def _call_tool(
         return await asking.call(ctx, params, visit)
 
 
-async def _list_resources(_: Context, __: Any) -> types.ListResourcesResult:
-    return types.ListResourcesResult(resources=resources.resources())
+async def _list_resources(_: Context, params: Paged) -> types.ListResourcesResult:
+    listed, following = page(resources.resources(), params)
+    return types.ListResourcesResult(resources=listed, next_cursor=following)
 
 
-async def _list_templates(_: Context, __: Any) -> types.ListResourceTemplatesResult:
-    return types.ListResourceTemplatesResult(resource_templates=resources.templates())
+async def _list_templates(_: Context, params: Paged) -> types.ListResourceTemplatesResult:
+    listed, following = page(resources.templates(), params)
+    return types.ListResourceTemplatesResult(resource_templates=listed, next_cursor=following)
 
 
 async def _read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
     return await resources.read(ctx.lifespan_context, caller_of(ctx), params.uri)
 
 
-async def _list_prompts(_: Context, __: Any) -> types.ListPromptsResult:
-    return types.ListPromptsResult(prompts=[template.listed() for template in prompts.templates().values()])
+async def _list_prompts(_: Context, params: Paged) -> types.ListPromptsResult:
+    listed, following = page([template.listed() for template in prompts.templates().values()], params)
+    return types.ListPromptsResult(prompts=listed, next_cursor=following)
 
 
 async def _get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
     return prompts.get(params.name, params.arguments)
 
 
-def build_server(lifespan: Lifespan) -> Server[App]:
-    """The server; ``lifespan`` opens the App, once per process."""
-    return Server(
+async def _complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+    return await completions.complete(ctx.lifespan_context, params)
+
+
+class E2EServer(Server[App]):
+    """The SDK's server that promises only what it does: none of its lists ever changes while it runs."""
+
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> types.ServerCapabilities:
+        said = super().get_capabilities(*args, **kwargs)
+        for part in (said.tools, said.prompts, said.resources):
+            if part is not None:
+                part.list_changed = False
+        return said
+
+
+def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None) -> Server[App]:
+    """The server; ``lifespan`` opens the App, once per process. Who has to end streams passes ``subscriptions``."""
+    subscribed = subscriptions or Subscriptions()
+
+    @asynccontextmanager
+    async def told(server: Server[App]) -> AsyncIterator[App]:
+        async with lifespan(server) as app, subscribed.told(app):
+            yield app
+
+    return E2EServer(
         "e2e",
         title="End-to-end tests",
         version=__version__,
         instructions=INSTRUCTIONS,
-        cache_hints={"tools/list": _CACHED, "prompts/list": _CACHED, "resources/templates/list": _CACHED},
-        lifespan=lifespan,
+        cache_hints=dict.fromkeys(_UNCHANGING, _CACHED),
+        lifespan=told,
         on_list_tools=_list_tools,
         on_call_tool=partial(_call_tool, Asking()),
         on_list_resources=_list_resources,
         on_list_resource_templates=_list_templates,
         on_read_resource=_read_resource,
+        on_subscribe_resource=subscribed.subscribe,
+        on_unsubscribe_resource=subscribed.unsubscribe,
+        on_subscriptions_listen=subscribed.listen,
         on_list_prompts=_list_prompts,
         on_get_prompt=_get_prompt,
+        on_completion=_complete,
     )
 
 
