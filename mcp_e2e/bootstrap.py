@@ -82,6 +82,14 @@ class App:
     def state_dir(self) -> Path:
         return self._place.layout.root
 
+    async def private(self) -> Path:
+        """The folder for what only this user may read. Raises ConfigError, StoreError."""
+        return (await self._place.open()).layout.private
+
+    def hide(self, secret: str) -> None:
+        """Blank ``secret`` in whatever goes out from now on."""
+        self._place.hidden.add(secret)
+
     async def settle(self) -> None:
         """Go on with what processes that are gone left open. Raises ConfigError, StoreError."""
         await self._place.open()

@@ -27,7 +27,14 @@ OVERRIDES: dict[str, tuple[Key, Callable[[str], Any]]] = {
 BEFORE_THE_FILE = ("MCP_E2E_PROJECT", CONFIG_VARIABLE)
 """Needed to find ``.env`` itself, so they work only in the real environment."""
 
-SET_BY_PEOPLE = (*BEFORE_THE_FILE, "MCP_E2E_HTTP_TOKEN", "MCP_E2E_COMFYUI_CMD", "MCP_E2E_COMFYUI_DIR", *OVERRIDES)
+SET_BY_PEOPLE = (
+    *BEFORE_THE_FILE,
+    "MCP_E2E_HTTP_TOKEN",
+    "MCP_E2E_HTTP_ALLOWED_HOSTS",
+    "MCP_E2E_COMFYUI_CMD",
+    "MCP_E2E_COMFYUI_DIR",
+    *OVERRIDES,
+)
 SET_FOR_TESTS = ("MCP_E2E_JOB", "MCP_E2E_SERVICE_URL", "MCP_E2E_RUN", "MCP_E2E_ATTEMPT", "MCP_E2E_OUTPUT_DIR")
 
 

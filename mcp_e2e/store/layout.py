@@ -47,6 +47,17 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def http_token(self) -> Path:
+        return self.private / "http-token"
+
+    def kept_http_token(self) -> str | None:
+        """The token that HTTP servers on this project share, once one has made it."""
+        try:
+            return self.http_token.read_text("ascii", "replace").strip()
+        except OSError:
+            return None
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 

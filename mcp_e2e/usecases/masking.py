@@ -1,6 +1,6 @@
 """Secrets do not leave the process: whatever text goes out or is stored has known values and tokens blanked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -17,9 +17,15 @@ from mcp_e2e.settings.expand import names
 T = TypeVar("T")
 
 
-def redactor_of(loaded: Loaded | None, environ: Mapping[str, str], extra: Mapping[str, str] | None = None) -> Redactor:
-    """Knows the secrets of a configuration and those of ``extra``, the environment that one call brings along."""
-    values = set(_own_secrets(extra or {}))
+def redactor_of(
+    loaded: Loaded | None,
+    environ: Mapping[str, str],
+    extra: Mapping[str, str] | None = None,
+    doors: Iterable[str] = (),
+) -> Redactor:
+    """Knows the secrets of a configuration, those of ``extra``, the environment that one call brings along, and the
+    tokens of our own ``doors``."""
+    values = {*_own_secrets(extra or {}), *doors}
     if loaded is not None:
         values.update(secrets_of(loaded, environ))
     return _redactor(frozenset(values))

@@ -65,6 +65,7 @@ class Workplace:
         self.spare = Spare()
         stack.callback(self.spare.close)
         self.environ = environ
+        self.hidden: set[str] = set()  # secrets of this process's own
         self.tasks = tasks
         self.now = now
         self._client = client
@@ -182,7 +183,13 @@ class Workplace:
             loaded = self.settings()
         except ConfigError:
             loaded = None
-        return redactor_of(loaded, self.environ, extra)
+        return redactor_of(loaded, self.environ, extra, self._doors(loaded))
+
+    def _doors(self, loaded: Loaded | None) -> set[str]:
+        """The tokens of HTTP servers on this project: this process's own, and what any other one may use."""
+        told = (loaded.environment(self.environ) if loaded else self.environ).get("MCP_E2E_HTTP_TOKEN")
+        kept = self._opened.layout.kept_http_token() if self._opened else None
+        return self.hidden | {token for token in (told, kept) if token}
 
     def masked(self, value: T, extra: Mapping[str, str] | None = None) -> T:
         """``value`` without secrets: those of the configuration, tokens, and what ``extra``, an environment, has."""

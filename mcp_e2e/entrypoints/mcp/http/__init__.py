@@ -1,0 +1,1 @@
+"""MCP over Streamable HTTP at ``/mcp``: many clients, both protocol eras, one process."""
