@@ -24,6 +24,7 @@ from mcp_e2e.entrypoints.mcp.http.protocol import BoundedProtocol
 from mcp_e2e.entrypoints.mcp.http.streams import Streams
 from mcp_e2e.entrypoints.mcp.server import Lifespan, build_server
 from mcp_e2e.entrypoints.mcp.stdio import log_to_stderr
+from mcp_e2e.entrypoints.mcp.subscriptions import Subscriptions
 from mcp_e2e.errors import ConfigError, StoreError, UsageError
 from mcp_e2e.process.locks import Lease
 
@@ -70,11 +71,12 @@ async def serve_http(
         bearer = await find_bearer(known, private / "http-token") if auth else None
         if bearer is not None:
             app.hide(bearer.token)
-        server = build_server(_lent(app))
+        subscriptions = Subscriptions()
+        server = build_server(_lent(app), subscriptions)
         door = http_app(server, hosts=hosts, token=bearer.token if bearer else None, routes=routes)
         with Lease.take(private / "http", _told(bound, bearer)):
             _announce(bound, bearer, say)
-            number = await run_http(door, sockets)
+            number = await run_http(door, sockets, [subscriptions.close])
     say(STOPPED)
     return 128 + number
 
