@@ -1,6 +1,7 @@
 """``serve --http`` as a process of its own: what every request must pass, where it is found, how it ends."""
 
 import json
+import re
 import signal
 import socket
 import stat
@@ -14,12 +15,14 @@ import pytest
 
 from tests.entrypoints.listening import MODERN, listening, message, modern
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 TOKEN = "a-token-of-a-person-0123456789"
 
 
 async def test_what_every_request_must_pass(environ, project) -> None:
     """Host, then Origin, then token, on every route alike; nothing for pages of other origins."""
-    async with listening(environ, project) as server, server.raw() as raw:
+    (where,) = re.findall(r"^mcp-e2e serve --http (\S+):8765$", README.read_text("utf-8"), re.MULTILINE)
+    async with listening(environ, project, where=f"{where}:0") as server, server.raw() as raw:
         base, own = server.url.removesuffix("/mcp"), f"127.0.0.1:{server.port}"
 
         async def asked(path: str, **headers: str) -> tuple[int, str | None]:
@@ -148,7 +151,7 @@ async def test_hanging_up_stops_the_waiting_and_not_the_work(environ, project, m
             with anyio.fail_after(20):
                 while ((await agent.does("status")).get("run") or {}).get("running"):
                     await anyio.sleep(0.1)
-            verdict = (await agent.call("run_test", test="waits", wait_seconds=0)).structured_content
+            verdict = await agent.does("run_test", test="waits")
             assert (verdict.get("attempt"), verdict.get("verdict")) == (running["attempt"], "passed"), (
                 running,
                 verdict,

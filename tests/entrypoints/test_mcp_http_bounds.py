@@ -1,6 +1,7 @@
 """What HTTP clients may cost: slow ones, many of them, sessions, and streams that stand open at the end. In process."""
 
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -25,7 +26,9 @@ from tests.entrypoints.listening import ACCEPT, MODERN, Raw, message, modern
 
 HERE = Address("127.0.0.1", 0)
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
-BODY = HEAD + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+BODY = (
+    HEAD + "".join(f"{name}: {value}\r\n" for name, value in ACCEPT.items()).encode() + b"Content-Length: 9999\r\n\r\n{"
+)
 LISTEN = {"notifications": {"toolsListChanged": True}, "_meta": MODERN}
 
 
@@ -85,7 +88,7 @@ async def ends(stream: SocketStream) -> None:
             await stream.receive()
 
 
-async def test_a_request_that_does_not_come_to_its_end_is_hung_up_on(monkeypatch) -> None:
+async def test_a_request_that_does_not_come_to_its_end_is_hung_up_on(monkeypatch, caplog) -> None:
     """Silent, in its head, in its body, the second of a connection; a call that takes longer is left alone."""
     monkeypatch.setattr(BoundedProtocol, "request_s", 0.3)
     async with served() as it, it.call():
@@ -103,6 +106,7 @@ async def test_a_request_that_does_not_come_to_its_end_is_hung_up_on(monkeypatch
                 group.cancel_scope.cancel()
         assert (await it.raw.http.get(it.raw.url)).status_code == 400
         assert len(it.serving.server_state.tasks) == 1
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_at_the_limit_of_connections_the_longest_owing_goes(monkeypatch) -> None:
