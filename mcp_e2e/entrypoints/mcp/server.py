@@ -20,6 +20,7 @@ from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
 from mcp_e2e.entrypoints.mcp.progress import heartbeat
+from mcp_e2e.entrypoints.mcp.schemas import input_schema
 from mcp_e2e.entrypoints.mcp.stdio import log_to_stderr, run_stdio
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.model.runs import Caller
@@ -61,6 +62,11 @@ def caller_of(ctx: Context) -> Caller:
 
 async def _list_tools(_: Context, __: Any) -> types.ListToolsResult:
     return types.ListToolsResult(tools=[tool.listed() for tool in TOOLS.values()])
+
+
+def _input_schema(name: str) -> Mapping[str, Any] | None:
+    """For the SDK, which over HTTP else lists all tools before each call to check its headers."""
+    return input_schema(TOOLS[name].arguments) if name in TOOLS else None
 
 
 async def _call_tool(
@@ -105,6 +111,7 @@ def build_server(lifespan: Lifespan) -> Server[App]:
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": _CACHED, "prompts/list": _CACHED, "resources/templates/list": _CACHED},
         lifespan=lifespan,
+        get_tool_input_schema=_input_schema,
         on_list_tools=_list_tools,
         on_call_tool=partial(_call_tool, Asking()),
         on_list_resources=_list_resources,
