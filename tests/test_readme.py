@@ -81,6 +81,16 @@ def test_init_writes_what_the_readme_shows(tmp_path: Path) -> None:
     assert promised["services"]["comfyui"].keys() == made["services"]["comfyui"].keys()
 
 
+def test_serving_over_http_is_started_as_typed() -> None:
+    """The line is the one that test_mcp_http starts, and the port is the one its client's line calls."""
+    (part,) = re.findall(r"<!-- http:begin -->(.*?)<!-- http:end -->", README, re.DOTALL)
+    (script,) = blocks("sh", part)
+    program, command, option, where = shlex.split(script)
+
+    assert (program, command, option) == ("mcp-e2e", "serve", "--http")
+    assert f"http://{where}/mcp" in README
+
+
 def test_the_editors_snippets_start_the_server() -> None:
     """Both are JSON, name the program and say serve."""
     servers = [next(iter(next(iter(json.loads(block).values())).values())) for block in blocks("json")]
@@ -211,7 +221,7 @@ def test_a_history_as_the_readme_writes_it_can_be_judged(tmp_path: Path) -> None
 
 def test_the_recording_is_of_the_demo_there_is() -> None:
     """Its numbered lines stand in the demo's steps."""
-    (recording,) = blocks("text")
+    recording = blocks("text")[0]
     steps = (ROOT / "mcp_e2e" / "demo" / "steps.py").read_text("utf-8")
     headings = re.findall(r"^\d+  (.+)$", recording, re.MULTILINE)
 

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, Implementation
 
+from tests.entrypoints.listening import listening
 from tests.leftovers import end_leftovers
 
 SERVICE = """
@@ -98,11 +99,26 @@ def environ(project: Path, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def connect(era: str, environ: dict[str, str], project: Path) -> Connect:
-    """Start ``mcp-e2e serve`` as an editor does and talk to it over stdio."""
+def transport(era: str, request: pytest.FixtureRequest) -> str:
+    """Each era over the transport that its clients mostly use; ``FOUR_WAYS`` takes both for each."""
+    return str(getattr(request, "param", "stdio" if era == "legacy" else "http"))
+
+
+FOUR_WAYS = pytest.mark.parametrize("transport", ["stdio", "http"], indirect=True)
+
+
+@pytest.fixture
+def connect(era: str, transport: str, environ: dict[str, str], project: Path) -> Connect:
+    """Start a server and talk to it: over stdio as an editor does, or over HTTP, a server for this one client."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Client]:
+    async def over_http() -> AsyncIterator[Client]:
+        with anyio.fail_after(50):
+            async with listening(environ, project) as server, server.client(era) as client:
+                yield client
+
+    @asynccontextmanager
+    async def over_stdio() -> AsyncIterator[Client]:
         server = StdioServerParameters(
             command=sys.executable, args=["-m", "mcp_e2e", "serve"], env=environ, cwd=str(project)
         )
@@ -110,7 +126,7 @@ def connect(era: str, environ: dict[str, str], project: Path) -> Connect:
             async with Client(server, mode=era, client_info=Implementation(name="tester", version="1")) as client:
                 yield client
 
-    return opened
+    return over_http if transport == "http" else over_stdio
 
 
 @pytest.fixture

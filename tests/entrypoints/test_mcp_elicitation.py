@@ -32,6 +32,7 @@ from mcp_e2e.entrypoints.mcp.elicitation import _can_ask, _is_right, _message
 from mcp_e2e.entrypoints.mcp.schemas import output_schema
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.store import breaker as breakers
+from tests.entrypoints.listening import listening
 from tests.leftovers import end_leftovers
 
 TESTS = """
@@ -445,3 +446,19 @@ def test_evidence_is_shown_in_one_short_line() -> None:
     assert message.isprintable()
     assert len(message) < 600
     assert message.count("i-abc123") == 2
+
+
+async def test_each_client_of_one_http_server_is_asked_once(environ: dict[str, str], project: Path) -> None:
+    """There one process has many: what one user leaves unanswered another may answer, in either era."""
+    configure(project, ON)
+    first, second = User(chooses("decline")), User(types("{}"))
+    async with (
+        listening(environ, project) as server,
+        server.client("legacy", "first", elicitation_callback=first) as one,
+        server.client("auto", "second", elicitation_callback=second) as other,
+    ):
+        await opens(one)
+        for _ in range(2):
+            assert_still_open(project, await call(one, "run_test"))
+        assert CLEARED.items() <= (await call(other, "run_test")).items()
+    assert (len(first.asked), len(second.asked)) == (1, 1)

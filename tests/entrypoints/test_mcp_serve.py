@@ -1,4 +1,4 @@
-"""The whole way: the SDK's client, stdio, ``mcp-e2e serve``, a real service, real tests, both protocol eras."""
+"""The whole way: the SDK's client, ``mcp-e2e serve``, a real service, real tests; both eras over stdio and HTTP."""
 
 import base64
 import json
@@ -9,7 +9,10 @@ import psutil
 import pytest
 from mcp import MCPError
 
+from tests.entrypoints.conftest import FOUR_WAYS
 
+
+@FOUR_WAYS
 async def test_the_loop_of_an_agent(connect, meet) -> None:
     """Start, plan three slots, run and record each, report: on one life of the service."""
     async with connect() as client:
@@ -63,6 +66,7 @@ ERRORS = [
 ]
 
 
+@FOUR_WAYS
 async def test_an_error_of_every_tool_fits_its_schema(connect, meet) -> None:
     """Each says what to do, and the server goes on."""
     async with connect() as client:
@@ -75,6 +79,7 @@ async def test_an_error_of_every_tool_fits_its_schema(connect, meet) -> None:
         assert "breaker" in await agent.does("status")
 
 
+@FOUR_WAYS
 async def test_three_reds_and_then_every_door_that_starts_work_is_shut(connect, meet) -> None:
     """A failing verdict is no error; the refusal that follows three of them is, and reading still works."""
     async with connect() as client:
@@ -117,6 +122,7 @@ async def test_a_broken_file_is_answered_and_mended_without_a_restart(connect, m
         assert (await agent.does("plan_run", tests=["asks"]))["total"] == 1
 
 
+@FOUR_WAYS
 async def test_a_command_runs_in_the_background_and_is_followed(connect, meet) -> None:
     """A JSON-looking command stays a string on the whole way."""
     async with connect() as client:
@@ -129,6 +135,7 @@ async def test_a_command_runs_in_the_background_and_is_followed(connect, meet) -
         assert (said["exit_code"], said["stdout"].strip()) == (0, "[1, 2]")
 
 
+@FOUR_WAYS
 async def test_cancelling_a_call_stops_the_waiting_and_not_the_test(connect, meet, project) -> None:
     """The next call joins the attempt and hands over its verdict."""
     async with connect() as client:
@@ -191,6 +198,7 @@ async def test_prompts_are_served_and_checked(connect) -> None:
         assert caught.value.code == -32602
 
 
+@FOUR_WAYS
 async def test_the_server_says_who_it_is_and_promises_no_notices_yet(connect) -> None:
     """Name, version and capabilities, the same in both eras."""
     async with connect() as client:

@@ -1,4 +1,4 @@
-"""Asking the client's user to clear an incident: once per incident and process, where a person has configured it.
+"""Asking a client's user to clear an incident: each client once per incident, where a person has configured it.
 
 An answer is no proof of a person: clients answer by program too. That is why it is off unless the limits in force say
 otherwise, and why anything but the incident's code, typed in time, leaves the refusal as it was.
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 AT_MOST_S = 60.0
 LEAST_S = 1.0  # nobody reads and types in less: then the one question is kept for another call
+_REMEMBERED_S = 600.0  # after its deadline: a repeat that comes later is told to call anew
 _EVIDENCE_CHARS = 300
 _KEY = "incident"
 _FIELD = "code"
@@ -72,10 +73,10 @@ class _Question:
 
 
 class Asking:
-    """What this process has asked, and the tool calls around it."""
+    """What this process has asked its clients (over HTTP they are many), and the tool calls around it."""
 
     def __init__(self) -> None:
-        self._asked: set[str] = set()
+        self._asked: set[tuple[str, str]] = set()  # incident and client
         self._sent: dict[str, _Question] = {}  # by the state that the client hands back, on 2026-07-28
 
     async def call(
@@ -87,12 +88,12 @@ class Asking:
         begun = anyio.current_time()
         refused = await call(params.name, params.arguments, at)
         incident = _stopped_by(refused)
-        if incident is None or incident in self._asked or not _can_ask(ctx.session):
+        if incident is None or (incident, at.caller.name) in self._asked or not _can_ask(ctx.session):
             return refused
         deadline = min(anyio.current_time() + AT_MOST_S, begun + _patience(params, at))
         if deadline - anyio.current_time() < LEAST_S:
             return refused
-        self._asked.add(incident)  # before anything is awaited: calls that overlap ask once
+        self._asked.add((incident, at.caller.name))  # before anything is awaited: calls that overlap ask once
         try:
             return await self._ask(ctx, _Question(incident, params, refused, deadline), at)
         except Exception:  # a defect of the question must not cost the agent the refusal
@@ -104,7 +105,8 @@ class Asking:
             return question.answer
         if ctx.session.protocol_version in MODERN_PROTOCOL_VERSIONS:
             state = secrets.token_urlsafe(16)  # says nothing and cannot be guessed, so it needs no seal
-            self._sent[state] = question
+            oldest = anyio.current_time() - _REMEMBERED_S
+            self._sent = {key: sent for key, sent in self._sent.items() if sent.deadline > oldest} | {state: question}
             return InputRequiredResult(input_requests={_KEY: ElicitRequest(params=question.form)}, request_state=state)
         await at.progress(0, None, "waiting for the user to answer")
         return await _settled(question, await _reply(ctx, question), at)

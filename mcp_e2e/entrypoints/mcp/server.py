@@ -21,6 +21,7 @@ from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
 from mcp_e2e.entrypoints.mcp.pages import page
 from mcp_e2e.entrypoints.mcp.progress import heartbeat
+from mcp_e2e.entrypoints.mcp.schemas import input_schema
 from mcp_e2e.entrypoints.mcp.stdio import log_to_stderr, run_stdio
 from mcp_e2e.entrypoints.mcp.subscriptions import Subscriptions
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
@@ -72,6 +73,11 @@ def caller_of(ctx: Context) -> Caller:
 async def _list_tools(_: Context, params: Paged) -> types.ListToolsResult:
     tools, following = page([tool.listed() for tool in TOOLS.values()], params)
     return types.ListToolsResult(tools=tools, next_cursor=following)
+
+
+def _input_schema(name: str) -> Mapping[str, Any] | None:
+    """For the SDK, which over HTTP else lists all tools before each call to check its headers."""
+    return input_schema(TOOLS[name].arguments) if name in TOOLS else None
 
 
 async def _call_tool(
@@ -141,6 +147,7 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
         instructions=INSTRUCTIONS,
         cache_hints=dict.fromkeys(_UNCHANGING, _CACHED),
         lifespan=told,
+        get_tool_input_schema=_input_schema,
         on_list_tools=_list_tools,
         on_call_tool=partial(_call_tool, Asking()),
         on_list_resources=_list_resources,

@@ -3,6 +3,7 @@
 import errno
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 from mcp_e2e.errors import ConfigError, PortTaken, UsageError
 
 ALLOWED_HOSTS = "MCP_E2E_HTTP_ALLOWED_HOSTS"
+_BACKLOG = 256
 _LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _WRITTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _NAME = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
@@ -64,7 +66,7 @@ def bind(address: Address) -> list[socket.socket]:
     port, sockets, refused = address.port, list[socket.socket](), list[OSError]()
     for family, host in _addresses(address):
         try:
-            sockets.append(socket.create_server((host, port), family=family))
+            sockets.append(_listening(family, host, port))
         except OSError as error:
             refused.append(error)
         else:
@@ -75,6 +77,22 @@ def bind(address: Address) -> list[socket.socket]:
     for each in sockets:
         each.close()
     raise _unusable(address, taken or refused[0])
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """TCP is named: asyncio sends small answers at once (TCP_NODELAY) only on sockets that say so."""
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":  # there it would let another program take the port over
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _addresses(address: Address) -> Iterator[tuple[socket.AddressFamily, str]]:

@@ -6,7 +6,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcp_e2e.errors import ConfigError, StoreError
@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 class Bearer:
     """``place`` says where a person finds the token."""
 
-    token: str
+    token: str = field(repr=False)
     place: str
 
 

@@ -83,7 +83,14 @@ async def serve_http(
 
 async def run_http(door: Streams, sockets: list[socket.socket], closers: Sequence[Close] = ()) -> int:
     """Serve ``door`` until a signal comes; its number. ``closers`` are called first when the end begins."""
-    config = uvicorn.Config(
+    serving = Serving(configured(door), door, closers)
+    await serving.serve(sockets=sockets)
+    return serving.number
+
+
+def configured(door: Streams) -> uvicorn.Config:
+    """uvicorn with what we want of it: HTTP/1.1 alone, no logs but of defects, nobody else's word on who asks."""
+    return uvicorn.Config(
         door,
         http=BoundedProtocol,
         ws="none",
@@ -95,12 +102,9 @@ async def run_http(door: Streams, sockets: list[socket.socket], closers: Sequenc
         proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
-    serving = _Serving(config, door, closers)
-    await serving.serve(sockets=sockets)
-    return serving.number
 
 
-class _Serving(uvicorn.Server):
+class Serving(uvicorn.Server):
     """uvicorn's server, ended by our signals and in our order."""
 
     def __init__(self, config: uvicorn.Config, door: Streams, closers: Sequence[Close]) -> None:

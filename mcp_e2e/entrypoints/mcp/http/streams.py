@@ -7,6 +7,7 @@ in the new era. Work goes on in both.
 
 import json
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -76,31 +77,28 @@ class _Response:
 
 
 class HangUps:
-    """Between the checks and the SDK: a call of the handshake era is cancelled when its client hangs up."""
+    """Between the checks and the SDK: what is to be done when a client has hung up.
+
+    A call of the handshake era is cancelled. A request that has not come whole is forgotten; the SDK would log it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or SESSION not in Headers(scope=scope):
+        if scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body, left, response = bytearray(), False, _Response(send)
+        request = _Request(receive, response := _Response(send))
+        with suppress(_CutOff):
+            await self._app(scope, request.receive, response.send)
+        number = request.id if request.left and SESSION in Headers(scope=scope) else None
+        if number is not None:
+            await self._cancel(scope, number)
 
-        async def hear() -> Message:
-            nonlocal left
-            message = await receive()
-            body.extend(message.get("body", b""))
-            left = left or (message["type"] == "http.disconnect" and not response.ended)
-            return message
-
-        await self._app(scope, hear, response.send)
-        if left and (request := _request_id(bytes(body))) is not None:
-            await self._cancel(scope, request)
-
-    async def _cancel(self, scope: Scope, request: str | int) -> None:
+    async def _cancel(self, scope: Scope, number: str | int) -> None:
         """Say to the SDK what a client says that wants an answer no more."""
-        note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request}}
+        note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
         body = json.dumps(note).encode()
         spoken = {b"content-type": b"application/json", b"content-length": str(len(body)).encode()}
         headers = [(name, value) for name, value in scope["headers"] if name not in spoken]
@@ -115,11 +113,37 @@ class HangUps:
         await self._app(saying, say, nowhere)
 
 
-def _request_id(body: bytes) -> str | int | None:
-    """The id of a request; None for everything else."""
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    request = message.get("id") if isinstance(message, dict) and "method" in message else None
-    return request if isinstance(request, str | int) else None
+class _CutOff(Exception):
+    """A request ended before it was whole."""
+
+
+class _Request:
+    """What a client has sent. ``left``: it has hung up before the answer was whole."""
+
+    def __init__(self, receive: Receive, response: _Response) -> None:
+        self._receive = receive
+        self._response = response
+        self._body = bytearray()
+        self._whole = False
+        self.left = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._body.extend(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+        elif not self._whole:
+            raise _CutOff
+        else:
+            self.left = self.left or not self._response.ended
+        return message
+
+    @property
+    def id(self) -> str | int | None:
+        """Of a JSON-RPC request; None for everything else."""
+        try:
+            message = json.loads(self._body)
+        except (ValueError, RecursionError):
+            return None
+        number = message.get("id") if isinstance(message, dict) and "method" in message else None
+        return number if isinstance(number, str | int) else None
