@@ -1,23 +1,21 @@
 """serve and demo."""
 
-import os
+from typing import NoReturn
 
-import anyio
 import click
 
 from mcp_e2e.entrypoints.cli.options import Command, Said
+from mcp_e2e.entrypoints.mcp import quick
 
 
 @click.command(cls=Command, example="mcp-e2e serve --project /path/to/project")
 @click.pass_obj
-def serve(said: Said) -> int:
+def serve(said: Said) -> NoReturn:
     """Be the MCP server, on stdin and stdout.
 
     An editor or agent starts it this way; it ends when its client leaves, and what it started lives on."""
-    from mcp_e2e.entrypoints.mcp import server  # noqa: PLC0415  a second of imports that no other command needs
-
-    anyio.run(server.serve, said.options(), os.environ)
-    return 0
+    where = said.options()
+    quick.serve(str(where.project) if where.project else None, str(where.config) if where.config else None)
 
 
 @click.command(cls=Command, example="mcp-e2e demo")
