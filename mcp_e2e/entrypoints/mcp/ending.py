@@ -9,8 +9,7 @@ import sys
 import threading
 from types import FrameType
 
-CLEANUP_S = 1.5  # after a signal: clients send SIGKILL two seconds later
-LEAVING_S = 0.8  # after the end of stdin
+LEAVING_S = 0.6  # after the end of stdin or a signal, clean-up included: clients kill what is slow to go
 DEFECT = 3
 
 if sys.platform == "win32":

@@ -81,12 +81,13 @@ class Opening:
                 self._only_discovery = False
                 return None
             result = self._result(message)
-            said = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}, ensure_ascii=False)
+            answer = {"jsonrpc": "2.0", "id": message["id"], "result": result}
+            said = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         except Exception:  # no JSON, not of that shape, not recorded
             self.waits = True
             return None
         self.given[message["id"]] = result
-        return said.encode() + b"\n"
+        return said
 
     def _result(self, message: dict[str, Any]) -> Any:
         """What the server answers. Raises where that is not certain."""

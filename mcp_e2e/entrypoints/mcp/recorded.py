@@ -61,6 +61,6 @@ def _files() -> Iterable[str]:
 def _is_installed(package: str, version: str) -> bool:
     """Whether an import would find that version; ``importlib.metadata`` takes ten times longer to say so."""
     for place in sys.path:
-        if os.path.isdir(os.path.join(place, package)):  # noqa: PTH112, PTH118
+        if os.path.isfile(os.path.join(place, package, "__init__.py")):  # noqa: PTH113, PTH118
             return os.path.isdir(os.path.join(place, f"{package}-{version}.dist-info"))  # noqa: PTH112, PTH118
     return False

@@ -4,7 +4,9 @@ A blocked read of stdin cannot be interrupted, so the process ends by ``os._exit
 no part of it: what they run goes on.
 """
 
+import asyncio
 import logging
+import math
 import os
 import signal
 import sys
@@ -14,9 +16,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TextIO
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
-from anyio.lowlevel import current_token
 from mcp import types
 from mcp.os.win32.utilities import rebind_std_handle_to_fd
 from mcp.server.lowlevel import Server
@@ -24,7 +24,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_e2e.entrypoints.mcp.ending import CLEANUP_S, DEFECT
+from mcp_e2e.entrypoints.mcp.ending import DEFECT, LEAVING_S
 from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.opening import Id
 from mcp_e2e.entrypoints.mcp.wire import FAREWELL_S, Wire
@@ -70,7 +70,7 @@ async def _serve(server: Server[Any], line: Line) -> None:
 
             def stop(number: int) -> None:
                 ending.code, ending.by_signal = 128 + number, True
-                ending.within(CLEANUP_S)
+                ending.within(LEAVING_S)
                 serving.cancel()
 
             group.start_soon(_heed_signals, stop)
@@ -96,12 +96,17 @@ else:
 
 async def _lines(wire: Wire) -> AsyncIterator[str]:
     """What the client says, from its first word on."""
-    send, receive = anyio.create_memory_object_stream[bytes | None](0)
-    token = current_token()
+    send, receive = anyio.create_memory_object_stream[bytes | None](math.inf)
+    loop = asyncio.get_running_loop()
+
+    def take(line: bytes | None) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
+            send.send_nowait(line)
 
     def hear(line: bytes | None) -> None:
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):  # nobody listens any more
-            anyio.from_thread.run(send.send, line, token=token)
+        """Waits for nothing: the end of input is seen though the loop be stuck."""
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(take, line)
 
     with send, receive:
         for line in wire.listen(hear):
@@ -172,7 +177,7 @@ async def _relay(server: Server[Any], read: Any, write: _Once, sent: Any) -> Non
 
     To the SDK the first request settles the protocol era for good; some clients discover and then ``initialize``.
     """
-    async with sent:
+    async with read, sent:
         opening = True
         async for message in read:
             opening = opening and _is_discovery(message)
