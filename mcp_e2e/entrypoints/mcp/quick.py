@@ -52,4 +52,5 @@ def _load_and_run(line: Line, project: str | None, config: str | None) -> None:
     gc.enable()
     gc.freeze()
     sys.setswitchinterval(usual)
-    anyio.run(server.serve, project, config, os.environ, line)
+    environ = dict(os.environ)  # each look into the other decodes it anew
+    anyio.run(server.serve, project, config, environ, line)
