@@ -138,6 +138,7 @@ async def answers(lines: list[bytes], opening: Opening) -> dict[Any, list[Any]]:
     return found
 
 
+NOT_A_NUMBER = line(905, "initialize", HELLO | {"capabilities": {"experimental": {"x": {"y": float("nan")}}}})
 MESSAGES = [
     *((method, ...) for method in (*LISTS, "ping")),
     *((method, {"_meta": MODERN}) for method in (*METHODS[1:], "tools/none")),
@@ -160,6 +161,7 @@ MESSAGES = [
     (None, told("notifications/initialized")),
     (None, told("notifications/none")),
     (None, b'{"jsonrpc": "2.0", "id": 900, "method": "tools/list", "params": {"_meta": {"x": NaN}}}'),
+    (None, NOT_A_NUMBER),
     (None, b"no json"),
     (None, b""),
     (None, b"[1]"),
@@ -205,6 +207,15 @@ def test_each_message_first_and_after_a_handshake(results) -> None:
     """The same, for all of them in the two places that matter most."""
     before = [], [("initialize", HELLO), (None, told("notifications/initialized"))]
     conversations = [[*opening, message, ("tools/list", ...)] for opening in before for message in MESSAGES]
+    bare, modern, found = ("ping", ...), ("tools/list", {"_meta": MODERN}), ("server/discover", {"_meta": MODERN})
+    notice, hello = (None, told("notifications/initialized")), ("initialize", HELLO)
+    conversations += [
+        [modern, bare],
+        [bare, modern],
+        [found, bare, found],
+        [notice, found, hello],
+        [found, modern, hello],
+    ]
     quick, slow = anyio.run(both, results, {repr(each): each for each in conversations})
     assert quick == slow
 

@@ -21,6 +21,7 @@ STUCK = """
 import os, time
 print("stray", flush=True)
 os.spawnlp(os.P_WAIT, "sh", "sh", "-c", "echo stray child")
+open("printed", "w").close()
 while True:
     time.sleep(0.01)
 """
@@ -61,7 +62,7 @@ def ask(number: int | str, method: str, **params: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n"
 
 
-async def test_a_client_is_answered_before_anything_is_loaded(stuck) -> None:
+async def test_a_client_is_answered_before_anything_is_loaded(stuck, project) -> None:
     """In pieces, many in one write, texts as ids; what prints meanwhile does not reach the client."""
     async with stuck() as client:
         opening = ask("a", "initialize", **HELLO) + ask(7, "tools/list") + ask("7", "ping") + ask(8, "prompts/list")
@@ -72,6 +73,9 @@ async def test_a_client_is_answered_before_anything_is_loaded(stuck) -> None:
         assert [answer["id"] for answer in said] == ["a", 7, "7", 8]
         assert said[0]["result"]["protocolVersion"] == "2025-06-18"
         assert len(said[1]["result"]["tools"]) == 10
+        while not (project / "printed").exists():
+            await anyio.sleep(0.02)
+        assert (await client.ask("ping"))["result"] == {}
 
 
 async def test_the_new_era_too(stuck) -> None:
