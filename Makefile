@@ -10,13 +10,14 @@ NEEDS_NPX = command -v npx >/dev/null || { \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test interop inspect bench soak
+.PHONY: help demo test interop inspect opening bench soak
 
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
 	@echo 'make test      linters, types, import floors and the whole test suite'
 	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
 	@echo 'make inspect   the MCP Inspector in your browser, on the project PROJECT=folder; needs npx too'
+	@echo 'make opening   records what the server answers first anew, after a change of what it says of itself'
 	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
 	@echo 'make soak      twelve servers used and killed at random, what they did checked; MINUTES=10'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
@@ -41,6 +42,9 @@ inspect: $(VENV)/.installed
 	@$(NEEDS_NPX)
 	@npx -y -p node@24 -p @modelcontextprotocol/inspector@latest mcp-inspector \
 	  '$(abspath $(BIN))/python' -m mcp_e2e serve --project '$(PROJECT)'
+
+opening: $(VENV)/.installed
+	@$(BIN)/python -m mcp_e2e.entrypoints.mcp.record
 
 bench: $(VENV)/.installed
 	@missed=; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || missed="$$missed $$file"; done; \

@@ -2,11 +2,16 @@
 
 import sys
 
-from mcp_e2e.entrypoints.cli import run
+from mcp_e2e.entrypoints.mcp import quick
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    argv = sys.argv[1:]
+    if (serving := quick.options(argv)) is not None:
+        quick.serve(**serving)
+    from mcp_e2e.entrypoints.cli import run  # noqa: PLC0415  the quick start cannot wait for it
+
+    sys.exit(run(argv))
 
 
 if __name__ == "__main__":

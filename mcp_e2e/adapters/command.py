@@ -4,7 +4,6 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 
 from mcp_e2e.adapters.tls import trusted
 from mcp_e2e.errors import Unsupported
@@ -36,6 +35,8 @@ class CommandAdapter:
 
 
 async def _look_http(url: str, path: str) -> Health:
+    import httpx  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     target = f"{url.rstrip('/')}/{path.lstrip('/')}"
     try:
         async with httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=LOOK_TIMEOUT_S) as client:

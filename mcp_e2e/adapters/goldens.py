@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mcp_e2e.adapters import pictures
 from mcp_e2e.model.work import Artifact, Comparison
 from mcp_e2e.settings import Loaded, TestConfig
 
@@ -33,6 +32,8 @@ def missing(loaded: Loaded, test: TestConfig) -> list[str]:
     wanted = reference(loaded, test)
     if wanted is None:
         return []
+    from mcp_e2e.adapters import pictures  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     golden = test.expect is not None and test.expect.golden
     found = list(kept(wanted).values()) if golden else [wanted]
     if not found:
@@ -80,6 +81,8 @@ def against_one(images: Sequence[Artifact], golden: Path, limit: float) -> list[
 
 def compared(image: Artifact, golden: Path, limit: float) -> Comparison:
     """How far the two differ; beyond ``limit`` with a picture of both beside the image."""
+    from mcp_e2e.adapters import pictures  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     name = _shown(golden)
     try:
         old = pictures.decoded(golden)

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import httpx
-
 from mcp_e2e.adapters.placeholders import fill
 from mcp_e2e.model.jobs import Readiness, RestartPolicy
 from mcp_e2e.model.services import ServiceSpec
@@ -82,8 +80,14 @@ def _look(rule: Ready, port: int) -> Readiness | None:
         return Readiness(rule.log, fill(rule.exec, {"port": str(port), "python": sys.executable}))
     if not port:
         return None
-    path = httpx.URL(f"http://127.0.0.1/{rule.http.lstrip('/')}").raw_path.decode("ascii") if rule.http else None
-    return Readiness(http=path, port=port)
+    return Readiness(http=_path(rule.http) if rule.http else None, port=port)
+
+
+def _path(path: str) -> str:
+    """As httpx asks for it."""
+    import httpx  # noqa: PLC0415  loaded when it is needed: a server starts without
+
+    return httpx.URL(f"http://127.0.0.1/{path.lstrip('/')}").raw_path.decode("ascii")
 
 
 def fill_python(argv: Sequence[str]) -> list[str]:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-
-import regex
+from typing import TYPE_CHECKING
 
 from mcp_e2e.errors import UsageError
 from mcp_e2e.process.keeping.capture import unfinished
 from mcp_e2e.process.redaction import REACH, SHAPES, Redactor, Span, blanked
 from mcp_e2e.process.sparse import BLOCK_BYTES, extents, read_at
+
+if TYPE_CHECKING:
+    import regex
 
 GREP_S = 2.0
 LINE_BYTES = 4096  # of a longer line only this much is searched and shown
@@ -141,6 +143,8 @@ def grep(path: Path, pattern: str, limit: int, offset: int = 0, redactor: Redact
     Raises:
         UsageError: it is no regular expression, or one that takes more than ``GREP_S`` seconds.
     """
+    import regex  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     try:
         wanted = regex.compile(pattern)
     except regex.error as error:

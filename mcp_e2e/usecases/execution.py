@@ -18,7 +18,6 @@ from mcp_e2e.decisions import verdict as verdicts
 from mcp_e2e.errors import E2EError, SetupError, StoreError
 from mcp_e2e.executors.commands import follow_command, start_command
 from mcp_e2e.executors.orders import Outcome, Withdrawn
-from mcp_e2e.executors.workflows import follow_workflow, run_workflow
 from mcp_e2e.model.runs import RED, Attempt, AttemptState, Verdict
 from mcp_e2e.model.services import Session, SessionState
 from mcp_e2e.process import locks
@@ -141,10 +140,14 @@ class Execution:
         graph = self._catalogue.graph(attempt)
         carried = {**attempt.carried, **await self._catalogue.workflow_carried(attempt, session)}
         attempt = replace(attempt, carried=carried)
+        from mcp_e2e.executors.workflows import run_workflow  # noqa: PLC0415  loaded when it is needed: a server starts without
+
         return await run_workflow(self._catalogue.workflow_work(attempt), graph, self._watch(attempt, session))
 
     async def _follow(self, attempt: Attempt) -> Outcome:
         if attempt.prompt_id is not None:
+            from mcp_e2e.executors.workflows import follow_workflow  # noqa: PLC0415  loaded when it is needed: a server starts without
+
             return await follow_workflow(self._catalogue.workflow_work(attempt), self._watch(attempt))
         outcome = await follow_command(self._catalogue.command_work(attempt), self._watch(attempt))
         return await self._or_lost(attempt, outcome)

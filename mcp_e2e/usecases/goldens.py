@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from mcp_e2e.adapters import goldens, pictures
+from mcp_e2e.adapters import goldens
 from mcp_e2e.errors import NotFound, StoreError, UsageError
 from mcp_e2e.model.runs import Attempt, Caller, Verdict
 from mcp_e2e.model.work import Artifact
@@ -172,6 +172,8 @@ def _unchanged(path: Path, sha256: str) -> None:
 
 
 def _written(offer: Offer) -> None:
+    from mcp_e2e.adapters import pictures  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     for each in offer.candidates:  # a person has looked at them meanwhile
         _unchanged(each.image, each.sha256)
     try:

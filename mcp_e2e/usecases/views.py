@@ -5,7 +5,6 @@ from typing import Any
 
 import anyio.to_thread
 
-from mcp_e2e.adapters import pictures
 from mcp_e2e.adapters.media import content_type
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.formats import FORMATS
@@ -92,6 +91,8 @@ class Views:
 
     async def thumbnail(self, attempt_id: str, name: str) -> tuple[bytes, str]:
         """A small JPEG of a collected image. Raises UsageError for what is no image."""
+        from mcp_e2e.adapters import pictures  # noqa: PLC0415  loaded when it is needed: a server starts without
+
         path = await self._artifact(attempt_id, name)
         return await anyio.to_thread.run_sync(pictures.thumbnail, path), "image/jpeg"
 

@@ -199,9 +199,9 @@ async def test_prompts_are_served_and_checked(connect) -> None:
 
 
 @FOUR_WAYS
-async def test_the_server_says_who_it_is_and_promises_no_notices_yet(connect) -> None:
+async def test_the_server_says_who_it_is(connect) -> None:
     """Name, version and capabilities, the same in both eras."""
     async with connect() as client:
         assert (client.server_info.name, client.server_info.version) == ("e2e", "0.1.0")
-        assert client.server_capabilities.resources.subscribe is False
+        assert client.server_capabilities.resources.subscribe is True
         assert len(client.instructions) <= 1500

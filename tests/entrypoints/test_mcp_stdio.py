@@ -1,11 +1,13 @@
 """The wire itself: what no in-memory test sees. Ends, signals, stray output, and clients that open both ways."""
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import anyio
 import psutil
 import pytest
 
@@ -66,7 +68,75 @@ async def test_a_signal_ends_the_server_with_its_number(wire, number) -> None:
         client.process.send_signal(number)
         code, seconds = await client.ended()
     assert code == 128 + number
-    assert seconds < 2
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("how", ["end of input", signal.SIGTERM])
+async def test_a_running_call_does_not_hold_the_server(wire, project, how) -> None:
+    """The command it waits for goes on without it."""
+    command = "touch began; while [ ! -e go ]; do sleep 0.02; done; touch ended"
+    call = {"name": "safe_exec", "arguments": {"command": command, "wait_seconds": 30}, "_meta": MODERN}
+    async with wire() as client:
+        await client.say({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+        await appears(project / "began")
+        if how == "end of input":
+            await client.process.stdin.aclose()
+        else:
+            client.process.send_signal(how)
+        code, seconds = await client.ended()
+    (project / "go").touch()
+    await appears(project / "ended")
+    assert code == (0 if how == "end of input" else 128 + how)
+    assert seconds < 1
+
+
+async def appears(path: Path) -> None:
+    with anyio.fail_after(20):
+        while not path.exists():
+            await anyio.sleep(0.02)
+
+
+async def test_an_open_subscription_does_not_hold_the_server(wire) -> None:
+    """Its request is never answered as long as it stands."""
+    async with wire() as client:
+        await client.say(
+            {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "subscriptions/listen",
+                "params": {"notifications": {"resourceSubscriptions": ["e2e://status"]}, "_meta": MODERN},
+            }
+        )
+        await client.hear()
+        await client.process.stdin.aclose()
+        code, seconds = await client.ended()
+    assert code == 0
+    assert seconds < 1
+
+
+async def test_a_client_that_does_not_read_does_not_hold_the_server(wire) -> None:
+    """Far more than a pipe holds, then the end of input; stdout stays open and unread."""
+    async with wire() as client:
+        await client.call("status")
+        for number in range(200):
+            await client.say({"jsonrpc": "2.0", "id": number, "method": "tools/list", "params": {"_meta": MODERN}})
+        await client.process.stdin.aclose()
+        code, seconds = await client.ended()
+    assert code == 0
+    assert seconds < 1
+
+
+async def test_nothing_but_the_protocol_reaches_stdout_nor_stderr_in_peace(environ, project) -> None:
+    """Wrong calls, malformed lines, a normal end: no line of log. Whatever came on stdout was a message."""
+    async with serving(environ, project, stderr=subprocess.PIPE) as client:
+        await client.ask("initialize", HELLO)
+        await client.process.stdin.send(b"no json\n[1]\n\xff\n")
+        await client.ask("tools/call", {"name": "nope", "arguments": {}})
+        await client.ask("tools/call", {"name": "status", "arguments": {}})
+        await client.process.stdin.aclose()
+        await client.ended()
+        said = b"".join([chunk async for chunk in client.process.stderr])
+    assert said == b""
 
 
 async def test_a_killed_server_leaves_nothing_of_its_own(wire, project) -> None:

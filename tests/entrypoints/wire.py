@@ -33,11 +33,16 @@ class Wire:
         number = next(self._ids)
         await self.say({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
         while True:
-            answer = json.loads(await self._lines.receive_until(b"\n", 1 << 20))
-            assert answer["jsonrpc"] == "2.0"
+            answer = await self.hear()
             if answer.get("id") == number:
                 return answer
             self.notices.append(answer)
+
+    async def hear(self) -> dict[str, Any]:
+        """The next message of the server."""
+        message: dict[str, Any] = json.loads(await self._lines.receive_until(b"\n", 1 << 20))
+        assert message["jsonrpc"] == "2.0"
+        return message
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The data of a tool's answer."""
@@ -52,12 +57,12 @@ class Wire:
 
 
 @asynccontextmanager
-async def serving(environ: Mapping[str, str], project: Path) -> AsyncIterator[Wire]:
+async def serving(environ: Mapping[str, str], project: Path, stderr: int | None = None) -> AsyncIterator[Wire]:
     """A server in a session of its own, killed at the end of the block if it lives."""
     command = [sys.executable, "-m", "mcp_e2e", "serve"]
     with anyio.fail_after(50):
         async with await anyio.open_process(
-            command, env=environ, cwd=project, stderr=None, start_new_session=True
+            command, env=environ, cwd=project, stderr=stderr, start_new_session=True
         ) as process:
             try:
                 yield Wire(process)

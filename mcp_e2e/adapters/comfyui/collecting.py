@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
-import httpx
 
-from mcp_e2e.adapters import pictures
 from mcp_e2e.adapters.media import content_type
 from mcp_e2e.errors import NotFound, StoreError
 from mcp_e2e.model.work import Artifact, Collected, LeftOut, NodeText, OutputFile
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_FILES = 200
 MAX_BYTES = 1 << 30  # one file
@@ -34,7 +35,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class Source(Protocol):
     """Where files are fetched from; raises ``NotFound`` for one that is listed but gone."""
 
-    def fetch(self, file: OutputFile) -> AbstractAsyncContextManager[httpx.Response]: ...
+    def fetch(self, file: OutputFile) -> "AbstractAsyncContextManager[httpx.Response]": ...
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ async def collect(
 
 
 async def _bring(source: Source, file: OutputFile, bag: _Bag, nths: dict[str, int], disk: Disk | None) -> None:
+    import httpx  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     path, room = bag.path(file), bag.room()
     try:
         sha256, size = await _kept(source, file, path, room, disk) if room else (None, 0)
@@ -193,6 +196,8 @@ async def _download(source: Source, file: OutputFile, path: Path, room: int) -> 
 
 
 def _artifact(path: Path, sha256: str, size: int, key: str = "") -> Artifact:
+    from mcp_e2e.adapters import pictures  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     found, kind = pictures.look(path), content_type(path.name)
     if found is not None:
         return Artifact(path.name, path, sha256, size, kind, found.facts, found.content, key)

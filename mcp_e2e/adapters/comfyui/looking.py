@@ -3,7 +3,6 @@
 import json
 
 import anyio
-import httpx
 
 from mcp_e2e.adapters.comfyui import booting
 from mcp_e2e.adapters.tls import trusted
@@ -31,6 +30,8 @@ class ComfyUIAdapter:
 
 async def look(url: str) -> Health:
     """What stands at ``url``, at most 5 s; ``argv`` tells whose server it is."""
+    import httpx  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     try:
         with anyio.fail_after(LOOK_TIMEOUT_S):  # httpx's own limit is for each read
             status, body = await _asked(f"{url.rstrip('/')}/system_stats")
@@ -58,6 +59,8 @@ async def look(url: str) -> Health:
 
 async def _asked(url: str) -> tuple[int, bytes]:
     """Status and body of the answer, the body up to the read that brings it over ``_MOST_BYTES``."""
+    import httpx  # noqa: PLC0415  loaded when it is needed: a server starts without
+
     body = bytearray()
     async with (
         httpx.AsyncClient(verify=trusted(), trust_env=False, timeout=LOOK_TIMEOUT_S) as client,

@@ -8,6 +8,7 @@ import click
 
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import talk
+from mcp_e2e.entrypoints.mcp import quick
 from mcp_e2e.errors import UsageError
 
 
@@ -23,10 +24,8 @@ def serve(said: Said, http: str | None, no_auth: bool) -> int:
         return _serve_http(said, http, auth=not no_auth)
     if no_auth:
         raise UsageError("--no-auth needs --http", remedy="On stdin and stdout there is no token to leave out.")
-    from mcp_e2e.entrypoints.mcp import server  # noqa: PLC0415  a second of imports that no other command needs
-
-    anyio.run(server.serve, said.options(), os.environ)
-    return 0
+    where = said.options()
+    quick.serve(str(where.project) if where.project else None, str(where.config) if where.config else None)
 
 
 def _serve_http(said: Said, where: str, *, auth: bool) -> int:

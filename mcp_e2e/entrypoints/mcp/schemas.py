@@ -6,6 +6,7 @@ a tool, also errors and refusals: one widespread client checks them on those too
 
 import types
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -19,6 +20,7 @@ _FAILURE = {"code": "string", "message": "string", "remedy": "string", "refused"
 _REFUSAL_TOO = {"evidence": "array"}  # an object in run_test's answer, a list of sentences in a refusal
 
 
+@cache
 def input_schema(model: type[BaseModel]) -> Schema:
     """The closed, compact schema of a tool's arguments."""
     full = model.model_json_schema()
@@ -28,6 +30,7 @@ def input_schema(model: type[BaseModel]) -> Schema:
     return schema | {"additionalProperties": False}
 
 
+@cache
 def output_schema(answer: type[Answer]) -> Schema:
     """The open schema of all that a tool may answer: only ``next_step`` is always there."""
     properties: dict[str, Any] = {name: {"type": kind} for name, kind in _FAILURE.items()}

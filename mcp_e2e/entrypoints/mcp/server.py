@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mcp import types
@@ -19,6 +20,7 @@ from mcp_e2e.entrypoints.mcp import completions, prompts, resources
 from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.pages import page
 from mcp_e2e.entrypoints.mcp.progress import heartbeat
 from mcp_e2e.entrypoints.mcp.schemas import input_schema
@@ -173,7 +175,8 @@ def opens(options: Options, environ: Mapping[str, str]) -> Lifespan:
     return lifespan
 
 
-async def serve(options: Options, environ: Mapping[str, str]) -> None:
+async def serve(project: str | None, config: str | None, environ: Mapping[str, str], line: Line) -> None:
     """Serve on stdin and stdout until the client leaves or a signal comes; then the process ends, and never returns."""
     log_to_stderr(sys.stderr)
-    await run_stdio(build_server(opens(options, environ)))
+    where = Options(Path(project) if project else None, Path(config) if config else None)
+    await run_stdio(build_server(opens(where, environ)), line)

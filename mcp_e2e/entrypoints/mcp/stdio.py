@@ -1,31 +1,38 @@
-"""Serving over stdin and stdout: the start, and above all the end.
+"""Serving over stdin and stdout: the conversation, and above all its end.
 
 A blocked read of stdin cannot be interrupted, so the process ends by ``os._exit`` after a bounded cleanup. Keepers are
 no part of it: what they run goes on.
 """
 
+import asyncio
 import logging
+import math
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable
-from typing import Any, NoReturn, TextIO
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, NoReturn, Self, TextIO
 
 import anyio
+import anyio.to_thread
 from mcp import types
+from mcp.os.win32.utilities import rebind_std_handle_to_fd
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from mcp_e2e.entrypoints.mcp.ending import DEFECT, LEAVING_S
+from mcp_e2e.entrypoints.mcp.line import Line
+from mcp_e2e.entrypoints.mcp.opening import Id
+from mcp_e2e.entrypoints.mcp.wire import FAREWELL_S, Wire
+
 logger = logging.getLogger(__name__)
 
-CLEANUP_S = 1.5  # after a signal: clients send SIGKILL two seconds later
-LEAVING_S = 0.8  # after the end of stdin
-DEFECT = 3
-
 Message = SessionMessage | Exception
+Given = MutableMapping[Id | None, Any]
 
 
 def log_to_stderr(stream: TextIO) -> None:
@@ -33,48 +40,41 @@ def log_to_stderr(stream: TextIO) -> None:
     logging.basicConfig(level=logging.WARNING, stream=stream, format="mcp-e2e %(levelname)s %(name)s: %(message)s")
 
 
-class _Ending:
-    """How the process ends: its code, and a thread that ends it even when the loop is stuck."""
-
-    def __init__(self) -> None:
-        self.code = 0
-        self.by_signal = False
-
-    def within(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, lambda: os._exit(self.code))
-        timer.daemon = True
-        timer.start()
-
-
-async def run_stdio(server: Server[Any]) -> NoReturn:
-    """Serve one client on stdin and stdout, then end the process.
+async def run_stdio(server: Server[Any], line: Line) -> NoReturn:
+    """Serve one client on its wire, then end the process.
 
     The exit code is 0 when the client left, 128 + n after signal n, 3 after a defect.
     """
-    ending = _Ending()
+    ending = line.ending
     try:
-        await _serve(server, ending)
+        await _serve(server, line)
     except* (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         logger.debug("the client stopped reading")
     except* Exception:
         logger.exception("the server failed")
         ending.code = DEFECT
+    line.wire.catch_up(0, FAREWELL_S)
     os._exit(ending.code)
 
 
-async def _serve(server: Server[Any], ending: _Ending) -> None:
-    async with stdio_server() as (read, write), anyio.create_task_group() as group:
+async def _serve(server: Server[Any], line: Line) -> None:
+    ending = line.ending
+    if sys.platform == "win32":
+        for fd in (0, 1):  # what children inherit there is not the descriptor
+            rebind_std_handle_to_fd(fd)
+    async with (
+        stdio_server(_lines(line.wire), _Pen(line.wire)) as (read, write),  # type: ignore[arg-type]
+        anyio.create_task_group() as group,
+    ):
         with anyio.CancelScope() as serving:
 
             def stop(number: int) -> None:
                 ending.code, ending.by_signal = 128 + number, True
-                ending.within(CLEANUP_S)
+                ending.within(LEAVING_S)
                 serving.cancel()
 
             group.start_soon(_heed_signals, stop)
-            sent, received = anyio.create_memory_object_stream[Message](0)
-            group.start_soon(_relay, server, read, write, sent, ending)
-            await server.run(received, write, server.create_initialization_options())
+            await converse(server, read, write, line.opening.given)
         if ending.by_signal:
             os._exit(ending.code)
         group.cancel_scope.cancel()
@@ -94,12 +94,90 @@ else:
                 stop(number)
 
 
-async def _relay(server: Server[Any], read: Any, write: Any, sent: Any, ending: _Ending) -> None:
+async def _lines(wire: Wire) -> AsyncIterator[str]:
+    """What the client says, from its first word on."""
+    send, receive = anyio.create_memory_object_stream[bytes | None](math.inf)
+    loop = asyncio.get_running_loop()
+
+    def take(line: bytes | None) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
+            send.send_nowait(line)
+
+    def hear(line: bytes | None) -> None:
+        """Waits for nothing: the end of input is seen though the loop be stuck."""
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(take, line)
+
+    with send, receive:
+        for line in wire.listen(hear):
+            if line is None:
+                return
+            yield line.decode(errors="replace")
+        async for line in receive:
+            if line is None:
+                return
+            yield line.decode(errors="replace")
+
+
+class _Pen:
+    """The wire as the file that the SDK's transport writes to."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def write(self, text: str) -> None:
+        self._wire.put(text.encode(errors="replace"))
+        if self._wire.is_behind():
+            await anyio.to_thread.run_sync(self._wire.catch_up, abandon_on_cancel=True)
+
+    async def flush(self) -> None:
+        if self._wire.broken:
+            raise BrokenPipeError
+
+
+async def converse(server: Server[Any], read: Any, write: Any, given: Given) -> None:
+    """One conversation, from the first message on; requests whose answers are ``given`` are not answered again."""
+    sent, received = anyio.create_memory_object_stream[Message](0)
+    async with anyio.create_task_group() as group:
+        once = _Once(write, given)
+        group.start_soon(_relay, server, read, once, sent)
+        await server.run(received, once, server.create_initialization_options())
+        group.cancel_scope.cancel()
+
+
+class _Once:
+    """The way out, without the answers that the client already has."""
+
+    def __init__(self, write: Any, given: Given) -> None:
+        self._write, self._given = write, given
+
+    async def send(self, item: SessionMessage) -> None:
+        message = item.message
+        if isinstance(message, types.JSONRPCResponse | types.JSONRPCError) and message.id in self._given:
+            known = self._given.pop(message.id)
+            if not isinstance(message, types.JSONRPCResponse) or message.result != known:
+                logger.warning("a recorded answer was not the server's own: make opening records it anew")
+            return
+        await self._write.send(item)
+
+    async def aclose(self) -> None:
+        await self._write.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+async def _relay(server: Server[Any], read: Any, write: _Once, sent: Any) -> None:
     """Hand the client's messages on, and answer ``server/discover`` here while nothing else has come.
 
     To the SDK the first request settles the protocol era for good; some clients discover and then ``initialize``.
     """
-    async with sent:
+    async with read, sent:
         opening = True
         async for message in read:
             opening = opening and _is_discovery(message)
@@ -107,7 +185,6 @@ async def _relay(server: Server[Any], read: Any, write: Any, sent: Any, ending: 
                 await write.send(_discovered(server, message.message.id))
             else:
                 await sent.send(message)
-        ending.within(LEAVING_S)
 
 
 def _is_discovery(message: Message) -> bool:
@@ -120,12 +197,13 @@ def _is_discovery(message: Message) -> bool:
 
 
 def _discovered(server: Server[Any], request_id: types.RequestId) -> SessionMessage:
+    hint = server.cache_hints["server/discover"]
     result = types.DiscoverResult(
         supported_versions=list(MODERN_PROTOCOL_VERSIONS),
         capabilities=server.get_capabilities(protocol_version=MODERN_PROTOCOL_VERSIONS[-1]),
         instructions=server.instructions,
-        ttl_ms=0,
-        cache_scope="private",
+        ttl_ms=hint.ttl_ms,
+        cache_scope=hint.scope,
         _meta={types.SERVER_INFO_META_KEY: server.server_info_stamp},
     )
     said = result.model_dump(by_alias=True, mode="json", exclude_none=True)
