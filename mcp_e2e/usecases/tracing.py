@@ -58,11 +58,11 @@ class Tracing:
         before = events.last(con)
         result = work(con)
         told = Told()
-        try:
-            for event in events.after(con, before):
+        for event in events.after(con, before):
+            try:
                 self._read(con, event, project, told)
-        except Exception:  # no telling is worth a lost verdict
-            log.exception("a span could not be made")
+            except Exception:  # no telling is worth a lost verdict
+                log.exception("a span could not be made")
         return result, told
 
     def tell(self, told: Told) -> None:
