@@ -1,15 +1,17 @@
 """Opens the parts in order and hands out the use-cases; the only room that knows all others."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.to_thread
 
+from mcp_e2e.decisions import traces
 from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.leftovers import Leftovers
@@ -29,11 +31,16 @@ from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.sessions import Sessions
 from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.status import Status
+from mcp_e2e.usecases.tracing import Tracing
 from mcp_e2e.usecases.views import Views
 from mcp_e2e.usecases.workplace import Workplace
 from mcp_e2e.usecases.worlds import Worlds
 
+if TYPE_CHECKING:
+    from mcp_e2e.adapters.telemetry import Telemetry
+
 SETTLE_S = 2.0
+FLUSH_S = {"mcp": 0.5, "cli": 5.0}  # at the end, for spans that wait: a client kills a server that lingers
 log = logging.getLogger(__name__)
 
 
@@ -121,6 +128,19 @@ async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
         await anyio.sleep(SETTLE_S)
 
 
+def telemetry(environ: Mapping[str, str]) -> "Telemetry | None":
+    """Where spans go, if the standard variables or whoever has loaded the SDK before us asks for any."""
+    names = traces.exporters(environ)
+    if not names and "opentelemetry.sdk.trace" not in sys.modules:
+        return None
+    try:
+        from mcp_e2e.adapters import telemetry as sending  # noqa: PLC0415  a fifth of a second
+    except ImportError as error:
+        log.warning("no traces are sent, though OTEL_* asks for them: pip install 'mcp-e2e[otel]' (%s)", error)
+        return None
+    return sending.opened(names, environ)
+
+
 @asynccontextmanager
 async def open_app(
     options: Options,
@@ -144,7 +164,11 @@ async def open_app(
         project=str(options.project) if options.project else None,
         config=str(options.config) if options.config else None,
     )
+    spans = None if reads_only else telemetry(environ)
+    under = traces.parse(environ.get("TRACEPARENT"), environ.get("TRACESTATE")) if door == "cli" else None
     async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        if spans is not None:
+            stack.push_async_callback(spans.close, FLUSH_S[door])
         place = Workplace(
             source,
             environ,
@@ -152,6 +176,7 @@ async def open_app(
             door=door,
             person=person,
             reads_only=reads_only,
+            tracing=Tracing(spans, under),
             tasks=tasks,
             stack=stack,
         )

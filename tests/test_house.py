@@ -96,7 +96,7 @@ def test_dependencies_are_imported_where_they_are_declared() -> None:
         re.split(r"[<>=~!\[; ]", line)[0].replace("-", "_").lower()
         for line in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     }
-    aliases = {"pil": "pillow", "mcp_types": "mcp"}
+    aliases = {"pil": "pillow", "mcp_types": "mcp", "opentelemetry": "opentelemetry_api"}
     imported = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

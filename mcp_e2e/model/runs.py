@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from mcp_e2e.model.traces import TraceContext
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -157,6 +159,7 @@ class Run:
     slots: tuple[Slot, ...]
     ended_at: float | None = None
     reason: str | None = None  # why it was dropped or ended early
+    caller: TraceContext | None = None  # the span that it was planned under
 
     @property
     def current(self) -> Slot | None:

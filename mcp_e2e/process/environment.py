@@ -44,10 +44,11 @@ _HYGIENE = {
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH|COOKIE|PRIVATE|_PAT$|_DSN$", re.IGNORECASE)
 
-# they tell a program that an agent or a test runner drives it; a service that outlives them must not believe it
+# they tell a program who drives it: an agent, a test runner, a trace; a service that outlives them must not believe it
 _HARNESS = (
     "CLAUDECODE CLAUDE_CODE_* CLAUDE_PROJECT_DIR CURSOR_AGENT CURSOR_TRACE_ID GEMINI_CLI CODEX_SANDBOX* CODEX_CLI* "
-    "OPENCODE* AI_AGENT AIDER_* CLINE_* COPILOT_AGENT* PYTEST_* COVERAGE_PROCESS_START COV_CORE_*"
+    "OPENCODE* AI_AGENT AIDER_* CLINE_* COPILOT_AGENT* PYTEST_* COVERAGE_PROCESS_START COV_CORE_* "
+    "TRACEPARENT TRACESTATE BAGGAGE"
 )
 # they load code into every child, or open an interpreter that waits for input
 _INJECTED = (

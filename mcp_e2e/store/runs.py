@@ -2,13 +2,26 @@
 
 import sqlite3
 
+from mcp_e2e.decisions import traces
 from mcp_e2e.model.runs import Checkpoint, Run, RunMode, RunState, Slot, Verdict
+from mcp_e2e.model.traces import TraceContext
 from mcp_e2e.store import attempts, events
 
 
-def create(con: sqlite3.Connection, run_id: str, tests: list[str], mode: RunMode, by: str, at: float) -> None:
+def create(
+    con: sqlite3.Connection,
+    run_id: str,
+    tests: list[str],
+    mode: RunMode,
+    by: str,
+    at: float,
+    caller: TraceContext | None = None,
+) -> None:
+    """``caller``: the span that it is planned under."""
+    trace = f"{traces.traceparent(caller)} {caller.state}" if caller else None
     con.execute(
-        "INSERT INTO runs (id, state, mode, created_at, by) VALUES (?, 'active', ?, ?, ?)", (run_id, mode, at, by)
+        "INSERT INTO runs (id, state, mode, created_at, by, trace) VALUES (?, 'active', ?, ?, ?, ?)",
+        (run_id, mode, at, by, trace),
     )
     con.executemany(
         "INSERT INTO slots (run, n, test) VALUES (?, ?, ?)", [(run_id, n, test) for n, test in enumerate(tests, 1)]
@@ -77,6 +90,7 @@ def _run(con: sqlite3.Connection, row: sqlite3.Row) -> Run:
         by=row["by"],
         ended_at=row["ended_at"],
         reason=row["reason"],
+        caller=traces.parse(*row["trace"].split(" ", 1)) if row["trace"] else None,
         slots=tuple(
             Slot(slot["n"], slot["test"], tuple(tried.get(slot["n"], ())), points.get(slot["n"])) for slot in slots
         ),

@@ -97,6 +97,15 @@ def ready_at(con: sqlite3.Connection, job: str, generation: int) -> float | None
     return row["ready_at"] if row else None
 
 
+def boot(con: sqlite3.Connection, service: str, generation: int) -> tuple[str, float, float]:
+    """The job of a generation that was seen ready, when it started and when it was ready."""
+    row = con.execute(
+        "SELECT job, started_at, ready_at FROM boots WHERE service = ? AND generation = ? ORDER BY rowid DESC LIMIT 1",
+        (service, generation),
+    ).fetchone()
+    return row["job"], row["started_at"], row["ready_at"]
+
+
 def boots(con: sqlite3.Connection, service: str, limit: int = 10) -> list[float]:
     """Seconds of the latest measured boots, latest last."""
     rows = con.execute(

@@ -117,7 +117,8 @@ class Attempts:
                 call=passage.call_id,
                 world=passage.call.world,
             )
-            attempt = await self._place.run(partial(placing.place, draft=draft, test=test))
+            put = partial(placing.place, draft=draft, test=test, caller=self._place.tracing.caller)
+            attempt = await self._place.run(put)
             if attempt is not None and attempt.id == draft.id:
                 passage.bound = True
                 self._execution.spawn(attempt)

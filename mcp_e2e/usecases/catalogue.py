@@ -150,7 +150,8 @@ class Catalogue:
             **{f"MCP_E2E_PARAM_{variable(name)}": str(value) for name, value in attempt.params.items()},
         }
         allow = loaded.settings.exec.env_allow
-        own = expand(test.env, environ) | told
+        trace = {} if "TRACEPARENT" in test.env else attempt.carried.get("trace", {})
+        own = trace | expand(test.env, environ) | told
         return JobSpec(
             id=job_id,
             kind="command",

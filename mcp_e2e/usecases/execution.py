@@ -123,6 +123,8 @@ class Execution:
     async def _outcome(self, attempt: Attempt) -> Outcome:
         if attempt.state is not AttemptState.RUNNING:
             attempt, session = await self._preparing.ready(attempt, self.take_over)
+            trace = await self._place.run(partial(self._place.tracing.environment, attempt=attempt))
+            attempt = replace(attempt, carried={**attempt.carried, "trace": trace})
             if attempt.prompt_id is not None and session is not None:
                 return await self._run_workflow(attempt, session)
             spec = self._catalogue.command_spec(attempt, session)

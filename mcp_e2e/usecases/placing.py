@@ -11,19 +11,20 @@ from mcp_e2e.decisions import schedule
 from mcp_e2e.decisions.breaker import bind_probe
 from mcp_e2e.errors import UsageError
 from mcp_e2e.model.runs import Attempt
+from mcp_e2e.model.traces import TraceContext
 from mcp_e2e.store import attempts, runs, sessions
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.usecases.catalogue import work
 
 
-def place(con: Connection, draft: Attempt, test: str | None) -> Attempt | None:
-    """The attempt with its place in the run, stored; a one-test run is made where none is planned.
+def place(con: Connection, draft: Attempt, test: str | None, caller: TraceContext | None = None) -> Attempt | None:
+    """The attempt with its place in the run, stored; a one-test run, under ``caller``, is made where none is planned.
 
     An equal one that runs already is returned instead. None: another client has moved the run on meanwhile.
     """
     run = runs.active(con)
     if run is None:
-        runs.create(con, "r-" + secrets.token_hex(4), [draft.test], "strict", draft.by, draft.created_at)
+        runs.create(con, "r-" + secrets.token_hex(4), [draft.test], "strict", draft.by, draft.created_at, caller)
         run = runs.active(con)
     slot = schedule.due(run, test) if run else None
     if run is None or slot is None:

@@ -117,7 +117,7 @@ class Runs:
             self._drop(con, f"{reason} ({caller.shown})")
         if runs.active(con) is not None:
             raise UsageError("another client has just planned a run", remedy="Call plan_run again to join it.")
-        runs.create(con, run_id, slots, mode, caller.shown, now)
+        runs.create(con, run_id, slots, mode, caller.shown, now, self._place.tracing.caller)
 
     async def _planned(
         self, run: Run, *, joined: bool, dropped: str | None = None, advice: str | None = None

@@ -28,6 +28,7 @@ from mcp_e2e.store.opening import Founding
 from mcp_e2e.usecases.incidents import Uncleared, in_force, keep
 from mcp_e2e.usecases.masking import blanked, redactor_of
 from mcp_e2e.usecases.rebuilding import alone, rebuild
+from mcp_e2e.usecases.tracing import Tracing
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Workplace:
         door: Literal["mcp", "cli"],
         person: bool = False,
         reads_only: bool = False,
+        tracing: Tracing | None = None,
         tasks: TaskGroup,
         stack: AsyncExitStack,
         now: Callable[[], float] = time.time,
@@ -66,6 +68,7 @@ class Workplace:
         stack.callback(self.spare.close)
         self.environ = environ
         self.hidden: set[str] = set()  # secrets of this process's own
+        self.tracing = tracing or Tracing()
         self.tasks = tasks
         self.now = now
         self._client = client
@@ -165,7 +168,12 @@ class Workplace:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """One transaction (see ``Database.run``), opening the database first when needed."""
         opened = await self.open()
-        return await opened.database.run(work)
+        if not self.tracing.wanted:
+            return await opened.database.run(work)
+        project = (self.project() or self.layout.root.parent).name
+        result, told = await opened.database.run(lambda con: self.tracing.observed(con, work, project))
+        self.tracing.tell(told)
+        return result
 
     @property
     def caller(self) -> Caller:

@@ -228,11 +228,11 @@ def judging(project: Path, script: str, more: str = "") -> None:
 
 
 async def test_a_command_judges_the_output_folder(server: Servers, project: Path) -> None:
-    """It knows folder, run, attempt, service and params; what it writes there is an artifact; exit 0 is good."""
+    """It knows folder, run, attempt, trace, service and params; what it writes there is an artifact; exit 0 is good."""
     judging(
         project,
         "names = ('RUN', 'ATTEMPT', 'SERVICE_URL', 'PARAM_11_INPUTS_SEED')\n"
-        "told = [os.environ['MCP_E2E_' + name] for name in names]\n"
+        "told = [os.environ['TRACEPARENT'], *(os.environ['MCP_E2E_' + name] for name in names)]\n"
         "(out / 'note.txt').write_text(' '.join([*told, *sorted(p.name for p in out.glob('*.png'))]))",
     )
     async with server() as app:
@@ -240,9 +240,9 @@ async def test_a_command_judges_the_output_folder(server: Servers, project: Path
         assert answer.verdict == "passed", answer
         names = [each["name"] for each in evidence(answer)["artifacts"]]
         assert names == ["p1_00001_.png", "note.txt"]
-        run, attempt, url, seed, png = Path(evidence(answer)["artifacts"][1]["path"]).read_text().split()
+        trace, run, attempt, url, seed, png = Path(evidence(answer)["artifacts"][1]["path"]).read_text().split()
         assert (attempt, seed, png, url[:7]) == (answer.attempt, "3", "p1_00001_.png", "http://")
-        assert run.startswith("r-")
+        assert (run[:2], trace[:3], trace[-3:]) == ("r-", "00-", "-01")
         assert evidence(answer)["judge"]["exit_code"] == 0
         assert "judge.py" in evidence(answer)["judge"]["command"]
 

@@ -20,12 +20,12 @@ def serve(said: Said, http: str | None, no_auth: bool) -> int:
     """Be the MCP server, on stdin and stdout.
 
     An editor or agent starts it this way; it ends when its client leaves, and what it started lives on."""
-    if http is not None:
-        return _serve_http(said, http, auth=not no_auth)
-    if no_auth:
-        raise UsageError("--no-auth needs --http", remedy="On stdin and stdout there is no token to leave out.")
-    where = said.options()
-    quick.serve(str(where.project) if where.project else None, str(where.config) if where.config else None)
+    if http is None:
+        if no_auth:
+            raise UsageError("--no-auth needs --http", remedy="On stdin and stdout there is no token to leave out.")
+        where = said.options()
+        quick.serve(str(where.project) if where.project else None, str(where.config) if where.config else None)
+    return _serve_http(said, http, auth=not no_auth)
 
 
 def _serve_http(said: Said, where: str, *, auth: bool) -> int:
