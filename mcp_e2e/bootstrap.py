@@ -18,6 +18,7 @@ from mcp_e2e.usecases.attempts import Attempts
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
+from mcp_e2e.usecases.checkup import Checkup
 from mcp_e2e.usecases.execs import Execs
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate
@@ -65,6 +66,7 @@ class App:
         self.breaker = Breakers(place)
         self.goldens = Goldens(place, catalogue)
         self.status = Status(place, gate, sights, catalogue, self.runs, self.breaker)
+        self.checkup = Checkup(place, sights, catalogue)
         self.views = Views(place, self.runs, self.reports)
 
     @property
