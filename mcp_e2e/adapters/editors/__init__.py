@@ -10,7 +10,7 @@ from mcp_e2e.adapters.editors.as_toml import TomlServers
 from mcp_e2e.adapters.editors.formats import Format
 
 NAME = "e2e"
-_ASK = 'then say to it: "Ask e2e for its status."'
+_ASK = 'say to it: "Ask e2e for its status."'
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ EDITORS: Mapping[str, Editor] = {
         "Claude Code",
         ".mcp.json",
         JsonServers("mcpServers"),
-        f"Start Claude Code in the project (anew, if it runs), approve the server e2e (/mcp shows it), {_ASK}",
+        f"Start Claude Code in the project (anew, if it runs), approve the server e2e (/mcp shows it), then {_ASK}",
         first={"type": "stdio"},
     ),
     "vscode": Editor(
@@ -53,14 +53,14 @@ EDITORS: Mapping[str, Editor] = {
         ".vscode/mcp.json",
         JsonServers("servers"),
         f"Open the project's folder in VS Code, start e2e (above its entry in the file, or MCP: List Servers) and "
-        f"trust it; in agent mode {_ASK}",
+        f"trust it; then, in agent mode, {_ASK}",
         first={"type": "stdio"},
     ),
     "cursor": Editor(
         "Cursor",
         ".cursor/mcp.json",
         JsonServers("mcpServers"),
-        f"Open the project's folder in Cursor (anew, if it runs), switch e2e on in its settings under MCP, {_ASK}",
+        f"Open the project's folder in Cursor (anew, if it runs), switch e2e on in its settings under MCP, then {_ASK}",
         first={"type": "stdio"},
     ),
     "codex": Editor(
@@ -68,7 +68,7 @@ EDITORS: Mapping[str, Editor] = {
         ".codex/config.toml",
         TomlServers("mcp_servers"),
         "Start codex in the project and trust the folder when it asks (else its file is not read; /mcp shows e2e), "
-        f"{_ASK}",
+        f"then {_ASK}",
         besides={"startup_timeout_sec": 30, "tool_timeout_sec": 360},
         home=("CODEX_HOME", ".codex", "config.toml"),
     ),
