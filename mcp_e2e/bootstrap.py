@@ -14,6 +14,7 @@ from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.leftovers import Leftovers
 from mcp_e2e.settings import Loaded, Source
+from mcp_e2e.store.opening import ReadsOnly
 from mcp_e2e.usecases.attempts import Attempts
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.breakers import Breakers
@@ -120,7 +121,7 @@ async def open_app(
     door: Literal["mcp", "cli"] = "mcp",
     settles: bool = True,
     person: bool = False,
-    reads_only: bool = False,
+    reads_only: ReadsOnly = False,
 ) -> AsyncIterator[App]:
     """The use-cases, until the block ends; background work is then left to whoever comes next.
 

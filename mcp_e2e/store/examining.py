@@ -7,6 +7,7 @@ from pathlib import Path
 from mcp_e2e.model.calls import Breaker
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.migrations import scripts
+from mcp_e2e.store.opening import looking
 from mcp_e2e.store.transactions import is_damage
 
 BUSY_S = 1.0
@@ -25,7 +26,9 @@ class Examined:
 def examine(path: Path) -> Examined:
     """Reads all of it once. Raises sqlite3.Error where it cannot be opened or is locked."""
     known = len(scripts())
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{_mode(path)}", uri=True, timeout=BUSY_S)
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={looking(path, once=True)}", uri=True, timeout=BUSY_S
+    )
     connection.row_factory = sqlite3.Row
     try:
         schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -39,8 +42,3 @@ def examine(path: Path) -> Examined:
         return Examined(known=known, damage=str(error))
     finally:
         connection.close()
-
-
-def _mode(path: Path) -> str:
-    """Without a journal beside it nobody has it open, and a plain look would leave an empty one behind."""
-    return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"

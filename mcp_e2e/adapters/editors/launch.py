@@ -54,7 +54,7 @@ class Launch:
             return Standing.WRONG, f"is for another project: {project}{gone}"
         config = self._folder(_said(args, "--config"))
         if self.config is not None and (config is None or not _same(config, self.config)):
-            return Standing.WRONG, f"does not name --config {self.config}"
+            return Standing.OTHER, f"does not name --config {self.config}"
         program = tuple(words[: words.index("serve")])
         if os.path.normcase(" ".join(program)) != os.path.normcase(" ".join(self.program)):
             return Standing.OTHER, f"starts another mcp-e2e than this one: {' '.join(program)}"

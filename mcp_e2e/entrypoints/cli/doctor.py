@@ -26,7 +26,7 @@ def doctor(said: Said) -> Outcome:
     async def work(app: App) -> list[Group]:
         return await app.checkup.examine()
 
-    groups = inside(said, work, reads_only=True)
+    groups = inside(said, work, reads_only="once")
     count = Counter(finding.state for group in groups for finding in group.findings)
     data: dict[str, Any] = {
         "problems": count[State.PROBLEM],
