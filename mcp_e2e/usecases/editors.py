@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,17 @@ class Installed:
 
 @dataclass(frozen=True)
 class Sight:
-    """What an editor's file says of this server; ``standing`` None: nothing, ``said`` then tells of what is wrong."""
+    """What an editor's file says of this server; ``standing`` None: nothing, ``said`` then tells of what is wrong.
+
+    ``users``: the file is the user's own, for all projects.
+    """
 
     editor: str
     title: str
     file: Path
     standing: Standing | None = None
     said: str = ""
+    users: bool = False
 
 
 class Editors:
@@ -87,7 +91,7 @@ class Editors:
             _done(held, order, right=right),
             there[NAME] if right else entry,
             _diff(file, held, text),
-            tuple(self._notes(there)),
+            tuple(self._notes(there, standing)),
             "Nothing was written; without --dry-run it is." if order.dry_run and not right else editor.then,
         )
 
@@ -98,6 +102,7 @@ class Editors:
     def _look(self, name: str, editor: Editor) -> list[Sight]:
         files = [editor.in_project(self._launch.project), editor.of_user(self._environ, self._home)]
         sights = [self._seen(name, editor, file) for file in dict.fromkeys(files) if file]
+        sights[1:] = [replace(sight, users=True) for sight in sights[1:]]
         return [sight for sight in sights if sight.standing or sight.said] or sights[:1]
 
     def _seen(self, name: str, editor: Editor, file: Path) -> Sight:
@@ -140,7 +145,9 @@ class Editors:
         values = self._launch.entry() if known else entry
         return put(editor.format, held.text, NAME, values, anew=standing is Standing.FOREIGN)
 
-    def _notes(self, there: Mapping[str, Any]) -> Iterator[str]:
+    def _notes(self, there: Mapping[str, Any], standing: Standing | None) -> Iterator[str]:
+        if standing is Standing.ELSEWHERE:
+            yield f"the entry that was there {self._launch.judge(there[NAME])[1]}"
         for name, entry in there.items():
             if name != NAME and self._launch.judge(entry)[0] is not Standing.FOREIGN:
                 yield f"the server {name} in the same file starts mcp-e2e too: one of the two is enough"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_e2e.adapters.editors.as_json import JsonServers
@@ -56,6 +56,7 @@ def files(draw: st.DrawFn, *, with_entry: bool = False) -> tuple[dict[str, Any],
     return value, draw(BLANKS) + draw(written(value)) + draw(BLANKS)
 
 
+@settings(max_examples=60)
 @given(files())
 def test_what_is_typed_is_read(file: tuple[dict[str, Any], str]) -> None:
     """Comments and trailing commas mean nothing, and nothing else is lost."""
@@ -89,6 +90,7 @@ def test_an_entry_that_is_there_is_changed_in_its_place(file: tuple[dict[str, An
     assert list(FORM.read(after)["servers"]) == list(value["servers"])
 
 
+@settings(max_examples=40)
 @given(files(), st.sampled_from(["e2e", "x"]))
 def test_a_second_time_there_is_nothing_to_do(file: tuple[dict[str, Any], str], name: str) -> None:
     """The same entry once more gives the same text."""
@@ -96,6 +98,7 @@ def test_a_second_time_there_is_nothing_to_do(file: tuple[dict[str, Any], str], 
     assert put(FORM, after, name, ENTRY, anew=False) == after
 
 
+@settings(max_examples=60)
 @given(files())
 def test_only_blanks_are_ever_taken_away(file: tuple[dict[str, Any], str]) -> None:
     """A new member is an insertion, at most with a comma before it."""

@@ -38,9 +38,9 @@ def test_what_we_write_is_right(launch: Launch) -> None:
         (["--project", "${{CLAUDE_PROJECT_DIR:-.}}"], Standing.RIGHT),
         (["--project", "."], Standing.RIGHT),
         ([], Standing.RIGHT),
-        (["--project", "{tmp}/other"], Standing.WRONG),
-        (["--project", "{tmp}/gone"], Standing.WRONG),
-        (["--project", "${{workspaceFolder}}/sub"], Standing.WRONG),
+        (["--project", "{tmp}/other"], Standing.ELSEWHERE),
+        (["--project", "{tmp}/gone"], Standing.ELSEWHERE),
+        (["--project", "${{workspaceFolder}}/sub"], Standing.ELSEWHERE),
     ],
 )
 def test_the_project_in_every_way_to_write_it(
@@ -54,10 +54,10 @@ def test_the_project_in_every_way_to_write_it(
 @pytest.mark.parametrize(
     ("entry", "standing", "said"),
     [
-        ({"command": "npx", "args": ["-y", "other"]}, Standing.FOREIGN, "starts another program: npx -y other"),
-        ({"url": "http://127.0.0.1:1/mcp"}, Standing.FOREIGN, "none"),
-        ({"command": ["mcp-e2e"]}, Standing.FOREIGN, "none"),
-        ("text", Standing.FOREIGN, "none"),
+        ({"command": "npx", "args": ["-y", "other"]}, Standing.FOREIGN, "starts another program: npx"),
+        ({"url": "http://127.0.0.1:1/mcp"}, Standing.FOREIGN, "names no program"),
+        ({"command": ["mcp-e2e"]}, Standing.FOREIGN, "names no program"),
+        ("text", Standing.FOREIGN, "names no program"),
         ({"command": "/gone/bin/mcp-e2e", "args": ["serve"]}, Standing.WRONG, "not there: /gone/bin/mcp-e2e"),
         ({"command": "C:\\gone\\mcp-e2e.EXE", "args": ["serve"]}, Standing.WRONG, "not there"),
         ({"command": sys.executable, "args": ["-m", "mcp_e2e", "serve"]}, Standing.OTHER, "another mcp-e2e"),

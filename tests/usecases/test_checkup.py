@@ -84,7 +84,8 @@ async def test_what_keeps_services_and_tests_from_starting(examine: Examine, pro
     (project / "mcp-e2e.toml").write_text(
         "[services.api]\nkind = 'command'\ncommand = ['no-such-program']\nport = 0\nenv = { A = '${UNSET_HERE}' }\n"
         "[services.ui]\nkind = 'comfyui'\nurl = 'http://127.0.0.1:9'\n"
-        "[[tests]]\nid = 'w'\nservice = 'ui'\nworkflow = 'gone.json'\n[[tests]]\nid = 'c'\ncommand = ['true']\nenv = { B = '${TOO}' }\n"
+        "[[tests]]\nid = 'w'\nservice = 'ui'\nworkflow = 'gone.json'\n"
+        "[[tests]]\nid = 'c'\ncommand = ['true']\nenv = { B = '${TOO}' }\n"
     )
     found = await examine()
     services, tests = (" | ".join(each.what for each in found[title]) for title in ("Services", "Tests"))
@@ -195,18 +196,12 @@ async def test_rights_space_and_file_system_of_the_state_folder(state: Layout, m
     state.private.chmod(0o700)
 
 
-async def test_the_packages_there_are_can_all_be_imported() -> None:
-    """In a process of their own."""
-    found = await program.check_program(os.environ, FAR_S)
-    assert [each.state for each in found] == [State.OK, State.OK]
-    assert {program.module(name) for name in program.requirements()} >= {"mcp", "PIL", "httpx_ws", "tree_sitter_bash"}
-
-
 async def test_a_package_that_breaks_is_named(tmp_path: Path) -> None:
     """One that is found, has the right version, and cannot be imported."""
     (tmp_path / "PIL.py").write_text("raise ImportError('libjpeg is missing')")
     found = await program.check_program({**os.environ, "PYTHONPATH": str(tmp_path)}, FAR_S)
     assert bad(found) == [(State.PROBLEM, "a package cannot be imported: ImportError: libjpeg is missing")]
+    assert {program.module(name) for name in program.requirements()} >= {"mcp", "PIL", "httpx_ws", "tree_sitter_bash"}
 
 
 async def test_a_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +230,7 @@ def test_versions_are_numbers(version: str, bounds: str, holds: bool) -> None:
 
 async def test_a_graphics_card_is_told_by_the_service_or_the_driver(tmp_path: Path) -> None:
     """The one that answers; a driver that fails, and none at all, are notes."""
-    told = await machine.check_gpu({}, [Device("cuda:0 X", 8 << 30, 2 << 30)], FAR_S)
-    assert told == [ok("cuda:0 X: 2,048 MiB of 8,192 MiB free")]
+    assert machine.gpu_of(Device("cuda:0 X", 8 << 30, 2 << 30)) == ok("cuda:0 X: 2,048 MiB of 8,192 MiB free")
     tool = tmp_path / "nvidia-smi"
     for script, state, what in (
         ("echo 'X, 8192 MiB, 1 MiB, 570'", State.OK, "GPU X, 8192 MiB, 1 MiB, 570"),
@@ -244,9 +238,9 @@ async def test_a_graphics_card_is_told_by_the_service_or_the_driver(tmp_path: Pa
     ):
         tool.write_text(f"#!/bin/sh\n{script}\n")
         tool.chmod(0o755)
-        (found,) = await machine.check_gpu({"PATH": f"{tmp_path}:/bin"}, [], FAR_S)
+        (found,) = await machine.check_gpu({"PATH": f"{tmp_path}:/bin"}, FAR_S)
         assert (found.state, what in found.what) == (state, True)
-    (found,) = await machine.check_gpu({"PATH": str(tmp_path / "none")}, [], FAR_S)
+    (found,) = await machine.check_gpu({"PATH": str(tmp_path / "none")}, FAR_S)
     assert found.state in {State.NOTE, State.OK}
 
 
@@ -261,8 +255,19 @@ async def test_layers_that_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_editors_entries_do() -> None:
     """One that leads nowhere is a problem; one for something else is not; none is a note with the command."""
     sights = [Sight("claude", "Claude Code", Path("f"), standing, "does so") for standing in Standing]
-    found = project_checks.check_editors([*sights, Sight("codex", "Codex", Path("g"), said="g, line 1: broken")])
-    assert [each.state for each in found] == [State.OK, State.WARNING, State.PROBLEM, State.NOTE, State.WARNING]
+    sights.append(Sight("codex", "Codex", Path("g"), said="g, line 1: broken"))
+    sights.append(Sight("codex", "Codex", Path("g"), Standing.ELSEWHERE, "does so", users=True))
+    assert [
+        (sight.standing, each.state) for sight, each in zip(sights, project_checks.check_editors(sights), strict=True)
+    ] == [
+        (Standing.RIGHT, State.OK),
+        (Standing.OTHER, State.WARNING),
+        (Standing.ELSEWHERE, State.PROBLEM),
+        (Standing.WRONG, State.PROBLEM),
+        (Standing.FOREIGN, State.NOTE),
+        (None, State.WARNING),
+        (Standing.ELSEWHERE, State.NOTE),
+    ]
     assert next(each.fix for each in project_checks.check_editors([Sight("claude", "C", Path("f"))])).startswith(
         "mcp-e2e install claude"
     )

@@ -64,6 +64,17 @@ def _usual(folder: Path) -> int:
     return usual.stat().st_mode
 
 
+def test_all_are_told_the_same_words(install: Install) -> None:
+    """Each in its own shape, with what it needs besides."""
+    entries = {editor: dict(install(editor).entry) for editor in EDITORS}
+    words = [(entry.pop("command"), entry.pop("args")) for entry in entries.values()]
+    stdio = {"type": "stdio"}
+    limits = {"startup_timeout_sec": 30, "tool_timeout_sec": 360}
+
+    assert words == [words[0]] * len(EDITORS)
+    assert entries == {"claude": stdio, "vscode": stdio, "cursor": stdio, "codex": limits}
+
+
 @pytest.mark.parametrize("editor", EDITORS)
 def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(editor: str, install: Install, project: Path) -> None:
     """A new file as a whole; then, for a change, the lines of a patch."""
@@ -118,7 +129,7 @@ def test_another_programs_entry_is_left_unless_forced(install: Install, project:
     """And then nothing of it is left."""
     file = project / ".mcp.json"
     file.write_text(FOREIGN)
-    with pytest.raises(UsageError, match="e2e starts another program: npx -y other") as caught:
+    with pytest.raises(UsageError, match="e2e starts another program: npx ") as caught:
         install()
     assert "--force" in caught.value.advice
     assert file.read_text() == FOREIGN
@@ -191,6 +202,16 @@ def test_a_second_entry_of_ours_is_told(install: Install, project: Path) -> None
     """Two servers for one project confuse whoever has to choose."""
     (project / ".mcp.json").write_text('{"mcpServers": {"tests": {"command": "uvx", "args": ["mcp-e2e", "serve"]}}}')
     assert install().notes == ("the server tests in the same file starts mcp-e2e too: one of the two is enough",)
+
+
+def test_the_users_own_file_serves_one_project(install: Install, editors: Editors, tmp_path: Path) -> None:
+    """That it served another is told by a look, and by the change."""
+    made = install("codex", user=True)
+    made.file.write_text(made.diff.replace(str(tmp_path / "my project"), str(tmp_path)))
+    (seen,) = [sight for sight in editors.look() if sight.standing]
+
+    assert (seen.standing, seen.users) == (Standing.ELSEWHERE, True)
+    assert install("codex", user=True).notes == (f"the entry that was there is for another project: {tmp_path}",)
 
 
 def test_what_is_looked_at_may_be_broken(editors: Editors, project: Path) -> None:

@@ -14,10 +14,14 @@ _FOLDER_NAMES = re.compile(r"\$\{(?:workspaceFolder|CLAUDE_PROJECT_DIR(?::-\.)?)
 
 
 class Standing(StrEnum):
-    """What an entry does. ``OTHER``: it starts another mcp-e2e, or in another way, but for this project."""
+    """What an entry does. ``OTHER``: it starts another mcp-e2e, or in another way, but for this project.
+
+    ``ELSEWHERE``: it is for another project. ``WRONG``: it starts nothing.
+    """
 
     RIGHT = "right"
     OTHER = "other"
+    ELSEWHERE = "elsewhere"
     WRONG = "wrong"
     FOREIGN = "foreign"
 
@@ -40,7 +44,7 @@ class Launch:
         """What that entry does, and a sentence on it."""
         words = _words(entry)
         if not any(_name(word) in _OURS for word in words):
-            return Standing.FOREIGN, f"starts another program: {' '.join(words)[:200] or 'none'}"
+            return Standing.FOREIGN, f"starts another program: {words[0]}" if words else "names no program to start"
         command, *args = words
         if entry.get("enabled") is False or entry.get("disabled") is True:
             return Standing.OTHER, "is switched off"
@@ -51,7 +55,7 @@ class Launch:
         project = self._folder(_said(args, "--project"))
         if project is not None and not _same(project, self.project):
             gone = "" if project.is_dir() else ", which is no folder"
-            return Standing.WRONG, f"is for another project: {project}{gone}"
+            return Standing.ELSEWHERE, f"is for another project: {project}{gone}"
         config = self._folder(_said(args, "--config"))
         if self.config is not None and (config is None or not _same(config, self.config)):
             return Standing.OTHER, f"does not name --config {self.config}"

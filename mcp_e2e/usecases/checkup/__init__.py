@@ -13,7 +13,7 @@ from mcp_e2e.settings import Loaded
 from mcp_e2e.store.layout import Layout
 from mcp_e2e.usecases.catalogue import Catalogue
 from mcp_e2e.usecases.checkup.finding import Finding, State, aside, note, warning
-from mcp_e2e.usecases.checkup.machine import check_gpu, check_sandbox
+from mcp_e2e.usecases.checkup.machine import check_gpu, check_sandbox, gpu_of
 from mcp_e2e.usecases.checkup.program import check_program, check_system, check_tools
 from mcp_e2e.usecases.checkup.project import Services, check_configuration, check_editors, check_tests
 from mcp_e2e.usecases.checkup.storage import check_storage
@@ -56,6 +56,8 @@ class Checkup:
 
         checks: dict[str, list[Check]] = {
             "Program": [lambda: check_program(environ, within_s), system],
+            "GPU": [lambda: check_gpu(environ, within_s)],
+            "Configuration": [],
             "Tools": [lambda: check_tools(environ, project, within_s)],
             "Commands": [lambda: check_sandbox(mode, within_s)],
             "State": [self._storage],
@@ -63,10 +65,11 @@ class Checkup:
             "Tests": [lambda: aside(lambda: check_tests(self._catalogue, loaded))] if loaded else [],
             "Editors": [self._editors] if project else [],
         }
-        found = await self._all(checks)
-        gpu = await self._in_time("GPU", lambda: check_gpu(environ, self._services.devices, min(1.0, within_s)))
-        order = {"Program": found["Program"], "GPU": gpu, "Configuration": configuration}
-        return [Group(title, tuple(findings)) for title, findings in {**order, **found}.items() if findings]
+        found = await self._all(checks) | {"Configuration": configuration}
+        if devices := self._services.devices:
+            found["GPU"] = [gpu_of(device) for device in devices]
+        groups = [Group(title, tuple(findings)) for title, findings in found.items() if findings]
+        return self._place.masked(groups)
 
     def _project(self) -> Path | None:
         try:

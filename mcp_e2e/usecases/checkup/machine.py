@@ -3,7 +3,7 @@
 import platform
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from mcp_e2e.adapters.comfyui.asking import ask
@@ -16,10 +16,13 @@ _MIB = 1 << 20
 _NO_GPU = "fine where no service needs one"
 
 
-async def check_gpu(environ: Mapping[str, str], devices: Sequence[Device], within_s: float) -> list[Finding]:
-    """What running services use, else what the driver tells; none is no fault."""
-    if devices:
-        return [ok(f"{each.name}: {_mib(each.vram_free)} of {_mib(each.vram_total)} free") for each in devices]
+def gpu_of(device: Device) -> Finding:
+    """What a running service uses."""
+    return ok(f"{device.name}: {_mib(device.vram_free)} of {_mib(device.vram_total)} free")
+
+
+async def check_gpu(environ: Mapping[str, str], within_s: float) -> list[Finding]:
+    """What the driver tells; none is no fault."""
     path = shutil.which("nvidia-smi", path=environ.get("PATH"))
     if path is None:
         if sys.platform == "darwin" and platform.machine() == "arm64":

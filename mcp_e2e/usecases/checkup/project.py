@@ -127,5 +127,7 @@ def _editor(sight: Sight) -> Finding:
             return note(f"{told}: e2e {sight.said}", f"{again} --force replaces it.")
         case Standing.OTHER:
             return warning(f"{told}: e2e {sight.said}", f"{again} (what is switched off is switched on there)")
-        case Standing.WRONG:
+        case Standing.ELSEWHERE if sight.users:
+            return note(f"{told}: e2e {sight.said}", f"{again} writes the project's own file, which comes first.")
+        case Standing.ELSEWHERE | Standing.WRONG:
             return problem(f"{told}: e2e {sight.said}", again)
