@@ -134,7 +134,7 @@ def _tried(private: Path, boot: str, uid: int) -> Mapping[str, str | None]:
         stored = json.loads(kept.read_text("utf-8"))
         if stored["of"] == mark:
             return dict(stored["held"])
-    held = _try(private)
+    held = _try(private, TRIAL_S)
     with contextlib.suppress(OSError):  # a full disk: the next process tries again
         draft = kept.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps({"of": mark, "held": held}), "utf-8")
@@ -142,7 +142,7 @@ def _tried(private: Path, boot: str, uid: int) -> Mapping[str, str | None]:
     return held
 
 
-def _try(private: Path, within_s: float = TRIAL_S) -> dict[str, str | None]:
+def _try(private: Path, within_s: float) -> dict[str, str | None]:
     with tempfile.TemporaryDirectory(prefix="trial-", dir=private, ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
             [*keeper_command(), "--try-layers", folder],

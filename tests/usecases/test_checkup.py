@@ -72,10 +72,13 @@ async def test_a_service_that_runs_is_told_and_nothing_is_touched(
 
 
 async def test_a_new_project_is_not_touched_either(examine: Examine, project: Path) -> None:
-    """No state folder is made."""
+    """No state folder is made, nor is one needed to look at a ComfyUI that never ran."""
+    with (project / "mcp-e2e.toml").open("a") as config:
+        config.write("[services.ui]\nkind = 'comfyui'\ncommand = ['sh', 'main.py']\nport = 0\n")
     before = files(project)
     found = await examine()
     assert files(project) == before
+    assert found["Services"] == [ok("service api is not running"), ok("service ui is not running")]
     assert f"state folder {project / '.mcp-e2e'}: made at the first run" in [each.what for each in found["State"]]
 
 
@@ -133,6 +136,18 @@ async def test_outside_of_a_project_there_is_still_a_program(examine: Examine, p
     assert "your home folder, which is never a project" in found["Configuration"][0].what
     assert "Editors" not in found
     assert found["Commands"] != []
+
+
+async def test_a_check_that_breaks_hides_nothing_else(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises is told in its place."""
+
+    def breaks(_: Path) -> list[Finding]:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(checkup, "check_storage", breaks)
+    found = await examine()
+    assert bad(found["State"]) == [(State.WARNING, "State could not be looked at: RuntimeError: out of order")]
+    assert found["Tests"] == [ok("3 of 3 tests have all they need")]
 
 
 async def test_a_check_that_hangs_is_given_up(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

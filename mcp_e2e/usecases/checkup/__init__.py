@@ -1,5 +1,6 @@
 """One look at everything that must be right before tests can run: each finding with its fix. Changes nothing."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from mcp_e2e.usecases.sights import Sights
 from mcp_e2e.usecases.workplace import Workplace
 
 WITHIN_S = 4.0
+log = logging.getLogger(__name__)
 Check = Callable[[], Awaitable[list[Finding]]]
 
 
@@ -117,8 +119,10 @@ class Checkup:
         with anyio.move_on_after(self._within_s) as limit:
             try:
                 found = await check()
-            except OSError as error:
-                return [warning(f"{title} could not be looked at: {error}", "Correct what is named, then look again.")]
+            except Exception as error:  # neither a disk nor a defect of ours must hide what the others find
+                log.debug("%s", title, exc_info=True)
+                told = f"{title} could not be looked at: {type(error).__name__}: {error}"
+                return [warning(told, "Correct what is named; if nothing is, please report it.")]
         if limit.cancelled_caught:
             told = f"{title} could not be looked at within {self._within_s:g} s"
             return [warning(told, "Look again when the machine is less busy; a disk or an address may hang.")]

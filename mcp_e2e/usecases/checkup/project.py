@@ -56,8 +56,8 @@ class Services:
             session = Session(name, config.kind, SessionState.STOPPED, "not running", 0)
         except E2EError as error:
             return [*broken, warning(f"service {name}: {error.message}", error.advice)]
-        if session.health and session.health.device:
-            self.devices.append(session.health.device)
+        if session.health and (device := session.health.device) and device.name != "cpu":
+            self.devices.append(device)
         return [*broken, *await self._now(config, session)]
 
     async def _now(self, config: ServiceConfig, session: Session) -> list[Finding]:
@@ -86,6 +86,7 @@ class Services:
     async def beside(self) -> list[Finding]:
         """Other ComfyUIs of this machine, and what two of them would share."""
         try:
+            await self._place.open()
             return [note(told) for told in await neighbours(self._place)]
         except E2EError:
             return []
