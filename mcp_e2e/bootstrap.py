@@ -16,10 +16,12 @@ from mcp_e2e.errors import ConfigError, StoreError
 from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.leftovers import Leftovers
 from mcp_e2e.settings import Loaded, Source
+from mcp_e2e.store.opening import ReadsOnly
 from mcp_e2e.usecases.attempts import Attempts
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
+from mcp_e2e.usecases.checkup import Checkup
 from mcp_e2e.usecases.execs import Execs
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate
@@ -74,6 +76,7 @@ class App:
         self.breaker = Breakers(place)
         self.goldens = Goldens(place, catalogue)
         self.status = Status(place, gate, sights, catalogue, self.runs, self.breaker)
+        self.checkup = Checkup(place, sights, catalogue)
         self.views = Views(place, self.runs, self.reports)
         self.names = Names(place)
         self.notices = Notices(place, sights)
@@ -150,7 +153,7 @@ async def open_app(
     door: Literal["mcp", "cli"] = "mcp",
     settles: bool = True,
     person: bool = False,
-    reads_only: bool = False,
+    reads_only: ReadsOnly = False,
 ) -> AsyncIterator[App]:
     """The use-cases, until the block ends; background work is then left to whoever comes next.
 

@@ -91,14 +91,21 @@ def test_serving_over_http_is_started_as_typed() -> None:
     assert f"http://{where}/mcp" in README
 
 
-def test_the_editors_snippets_start_the_server() -> None:
-    """Both are JSON, name the program and say serve."""
-    servers = [next(iter(next(iter(json.loads(block).values())).values())) for block in blocks("json")]
+def test_install_writes_what_the_readme_shows(tmp_path: Path) -> None:
+    """Each command as typed writes the file behind it; the entry shown is the one for those that say mcpServers."""
+    (part,) = re.findall(r"<!-- install:begin -->(.*?)<!-- install:end -->", README, re.DOTALL)
+    (script,), (shown,) = blocks("sh", part), blocks("json", part)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path.parent)}
+    for line in script.splitlines():
+        typed, file = line.split("#")
+        words = [sys.executable, "-m", "mcp_e2e", *typed.split()[1:]]
+        subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, timeout=60, check=True)
+        assert (tmp_path / file.strip()).is_file()
 
-    assert len(servers) == 2
-    for server in servers:
-        assert server["command"].endswith("/.venv/bin/mcp-e2e")
-        assert server["args"][0] == "serve"
+    text = shown.replace("/path/to/.venv/bin/mcp-e2e", str(Path(sys.executable).with_name("mcp-e2e")))
+    for file in (".mcp.json", ".cursor/mcp.json"):
+        made = json.loads((tmp_path / file).read_text("utf-8"))
+        assert made == json.loads(text.replace("/path/to/your/project", str(tmp_path)))
 
 
 def test_make_targets_of_the_readme_exist() -> None:

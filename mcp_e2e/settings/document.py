@@ -69,6 +69,11 @@ def read_text(file: Path) -> str:
         data = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.", remedy="Make it a readable file.") from error
+    return decoded(file, data)
+
+
+def decoded(file: Path, data: bytes) -> str:
+    """The text of bytes read from ``file``, otherwise as ``read_text``."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:100]:
         raise ConfigError(f"{file} is UTF-16, not UTF-8.", remedy="Save it as UTF-8.", file=str(file))
     try:

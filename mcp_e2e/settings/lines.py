@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from mcp_e2e.settings.faults import Key
 
@@ -14,6 +15,23 @@ _WIDTHS = {"x": 2, "u": 4, "U": 8}
 def key_lines(text: str) -> dict[Key, int]:
     """The line, counted from 1, on which each table, key and array item of a valid TOML ``text`` begins."""
     return _Scanner(text).scan()
+
+
+@dataclass(frozen=True)
+class Block:
+    """A ``[table]`` with its pairs: from its bracket to where its name is closed (``head``), and to its last value."""
+
+    key: Key
+    start: int
+    head: int
+    end: int
+
+
+def places(text: str) -> tuple[dict[Key, tuple[int, int]], list[Block]]:
+    """Where each value begins and ends, and each table with a header, in characters; ``text`` is valid TOML."""
+    scanner = _Scanner(text)
+    scanner.scan()
+    return scanner.values, scanner.blocks
 
 
 def nearest_line(lines: Mapping[Key, int], key: Key) -> int | None:
@@ -31,21 +49,32 @@ class _Scanner:
         self._starts = [0, *(i + 1 for i, char in enumerate(text) if char == "\n")]
         self._lines: dict[Key, int] = {}
         self._counts: dict[Key, int] = {}
+        self.values: dict[Key, tuple[int, int]] = {}
+        self.blocks: list[Block] = []
 
     def scan(self) -> dict[Key, int]:
         table: Key = ()
         while self._skip_blank():
-            if self._text.startswith("[[", self._at):
-                table = self._array_header()
-            elif self._text[self._at] == "[":
-                self._at += 1
-                start = self._at
-                table = self._inside_arrays(self._path())
-                self._note((), table, start)
-                self._at += 1
+            start = self._at
+            if self._text[start] == "[":
+                table = self._array_header() if self._text.startswith("[[", start) else self._header()
+                self.blocks.append(Block(table, start, self._at, self._at))
             else:
                 self._pair(table)
+                self._extend()
         return self._lines
+
+    def _extend(self) -> None:
+        if self.blocks:
+            self.blocks[-1] = replace(self.blocks[-1], end=self._at)
+
+    def _header(self) -> Key:
+        self._at += 1
+        start = self._at
+        table = self._inside_arrays(self._path())
+        self._note((), table, start)
+        self._at += 1
+        return table
 
     def _array_header(self) -> Key:
         self._at += 2
@@ -76,6 +105,11 @@ class _Scanner:
 
     def _value(self, key: Key) -> None:
         self._skip_spaces()
+        start = self._at
+        self._pass_value(key)
+        self.values[key] = (start, self._at)
+
+    def _pass_value(self, key: Key) -> None:
         match self._text[self._at]:
             case '"' | "'":
                 self._string()
@@ -87,7 +121,8 @@ class _Scanner:
                 while self._text[self._at] not in _BARE_VALUE_END:
                     self._at += 1
                 if self._text[self._at] == " " and self._text[self._at + 1 : self._at + 2].isdigit():
-                    self._value(key)  # a date and a time with a space between
+                    self._at += 1
+                    self._pass_value(key)  # a date and a time with a space between
 
     def _array(self, key: Key) -> None:
         self._at += 1

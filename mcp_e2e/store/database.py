@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import anyio
 
-from mcp_e2e.store.opening import File, Founding, open_file
+from mcp_e2e.store.opening import File, Founding, ReadsOnly, open_file
 from mcp_e2e.store.transactions import explained, may_pass, transact
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Database:
     """Opened by ``open_database``; ``run`` is its only door."""
 
-    def __init__(self, file: File, founding: Founding, *, reads_only: bool = False) -> None:
+    def __init__(self, file: File, founding: Founding, *, reads_only: ReadsOnly = False) -> None:
         self.path = file.path
         self._file = file
         self._founding = founding
@@ -73,7 +73,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(path: Path, founding: Founding, *, reads_only: bool = False) -> AsyncIterator[Database]:
+async def open_database(path: Path, founding: Founding, *, reads_only: ReadsOnly = False) -> AsyncIterator[Database]:
     """The database at ``path``, made or migrated forward, closed at the end; ``reads_only``: as it is.
 
     Raises:

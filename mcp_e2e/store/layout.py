@@ -86,8 +86,7 @@ class Layout:
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
             raise StoreError(f"the state folder {self.root} cannot be written: {error.strerror}") from error
-        kind = _file_system(self.root)
-        if kind in _SHARED:
+        if kind := shared_file_system(self.root):
             raise StoreError(f"the state folder {self.root} lies on {kind}: locks and SQLite's WAL are not safe there")
 
     def note_founded(self) -> None:
@@ -97,6 +96,12 @@ class Layout:
                 self.founded.touch(0o600)
         except OSError as error:
             raise StoreError(f"{self.founded} cannot be written: {error.strerror}") from error
+
+
+def shared_file_system(path: Path) -> str | None:
+    """The type of the file system that holds ``path`` where it is one on which no database of ours may lie."""
+    kind = _file_system(path)
+    return kind if kind in _SHARED else None
 
 
 def _file_system(path: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import aiosqlite
 import anyio
@@ -63,7 +64,16 @@ class File:
         return self.moved and self.index == _seen(_index(self.path))[0] != _NOTHING
 
 
-async def open_file(path: Path, founding: Founding, lost: File | None = None, *, reads_only: bool = False) -> File:
+ReadsOnly = bool | Literal["once"]
+"""``once``: for one look, which leaves no file behind; what others write later may not be seen."""
+
+
+def looking(path: Path, *, once: bool) -> str:
+    """The mode to look in. Without a journal nobody has it open, and a plain look would leave an empty one behind."""
+    return "ro&immutable=1" if once and not path.with_name(f"{path.name}-wal").exists() else "ro"
+
+
+async def open_file(path: Path, founding: Founding, lost: File | None = None, *, reads_only: ReadsOnly = False) -> File:
     """The sound database at ``path``, its schema up to date; ``reads_only``: as it is, and never made.
 
     ``lost``: what we had open there until now.
@@ -73,7 +83,7 @@ async def open_file(path: Path, founding: Founding, lost: File | None = None, *,
     """
     try:
         if reads_only:
-            return await _connected(path, "ro")
+            return await _connected(path, looking(path, once=reads_only == "once"))
         with contextlib.suppress(Moved):
             if not (lost and lost.left_behind) and (found := await _sound(path, "rw", founding)):
                 return found

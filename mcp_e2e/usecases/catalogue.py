@@ -74,6 +74,11 @@ class Catalogue:
                 workflow.apply(self._graph(test), params)
 
     def _problems(self, test: TestConfig) -> list[str]:
+        name = self.service_of(test)
+        return [*self.test_problems(test), *(self.service_problems(name) if name is not None else ())]
+
+    def test_problems(self, test: TestConfig) -> list[str]:
+        """What of the test itself keeps it from starting."""
         loaded = self.loaded()
         environ = loaded.environment(self._place.environ)
         problems = [
@@ -88,21 +93,19 @@ class Catalogue:
         elif command is not None:
             program = missing_program(tuple(command), loaded.folder(test.cwd), environ.get("PATH"))
             problems += [program] if program else []
-        name = self.service_of(test)
-        if name is not None:
-            unset = unset_names(loaded.settings.services[name].env, environ)
-            problems += [f"service {name} needs ${{{each}}}, which is not set" for each in unset]
-            problems += self._service_problems(name)
         return problems
 
-    def _service_problems(self, name: str) -> list[str]:
+    def service_problems(self, name: str) -> list[str]:
+        """What keeps a configured service from starting."""
         loaded = self.loaded()
-        config = loaded.settings.services[name]
-        if config.command is None:
-            return []
-        path = loaded.environment(self._place.environ).get("PATH")
-        program = missing_program(tuple(fill_python(config.command)), loaded.folder(config.cwd), path)
-        return [f"service {name}: {program}"] if program else []
+        config, environ = loaded.settings.services[name], loaded.environment(self._place.environ)
+        unset = unset_names(config.env, environ)
+        problems = [f"service {name} needs ${{{each}}}, which is not set" for each in unset]
+        if config.command is not None:
+            argv, cwd = tuple(fill_python(config.command)), loaded.folder(config.cwd)
+            program = missing_program(argv, cwd, environ.get("PATH"))
+            problems += [f"service {name}: {program}"] if program else []
+        return problems
 
     def _workflow_problems(self, test: TestConfig) -> list[str]:
         try:

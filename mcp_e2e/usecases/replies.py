@@ -133,10 +133,10 @@ def status_line(place: Workplace) -> str:
     """The full line that shows a person where things stand."""
     project = place.project()
     where = ["--project", str(project)] if project else []
-    return shlex.join([*_program(), "status", *where])
+    return shlex.join([*program(), "status", *where])
 
 
-def _program() -> list[str]:
+def program() -> list[str]:
     """How this program is started where its folder is not on the PATH of the user's terminal."""
     beside = Path(sys.executable).with_name("mcp-e2e.exe" if sys.platform == "win32" else "mcp-e2e")
     return [str(beside)] if beside.exists() else [sys.executable, "-m", "mcp_e2e"]

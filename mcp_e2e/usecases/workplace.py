@@ -24,7 +24,7 @@ from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store import breaker as breakers
 from mcp_e2e.store.database import Database, open_database
 from mcp_e2e.store.layout import Layout
-from mcp_e2e.store.opening import Founding
+from mcp_e2e.store.opening import Founding, ReadsOnly
 from mcp_e2e.usecases.incidents import Uncleared, in_force, keep
 from mcp_e2e.usecases.masking import blanked, redactor_of
 from mcp_e2e.usecases.rebuilding import alone, rebuild
@@ -55,13 +55,13 @@ class Workplace:
         client: str,
         door: Literal["mcp", "cli"],
         person: bool = False,
-        reads_only: bool = False,
+        reads_only: ReadsOnly = False,
         tracing: Tracing | None = None,
         tasks: TaskGroup,
         stack: AsyncExitStack,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``reads_only``: inside a job, where the private part of the state folder is not to be written."""
+        """``reads_only``: inside a job, and for a mere look: the private part of the state folder is not written."""
         self.source = source
         self.reads_only = reads_only
         self.spare = Spare()

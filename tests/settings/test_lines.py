@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_e2e.settings.lines import key_lines, nearest_line
+from mcp_e2e.settings.lines import key_lines, nearest_line, places
 
 TEXT = '''\
 # comment = 1
@@ -97,6 +97,21 @@ def test_every_key_that_the_parser_sees_has_a_line(document: dict[str, Any]) -> 
 
     assert tomllib.loads(text) == document
     assert set(key_lines(text)) == set(paths((), document))
+
+
+@given(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), st.sampled_from(["", "[a]\n", "x = 1\n[[a]] # c\n"]))
+def test_every_value_has_its_place(document: dict[str, Any], header: str) -> None:
+    """What stands there is the value, and nothing else; a table ends with its last one."""
+    text = header + "\n".join(f"{quoted(key)} = {inline(value)} # c" for key, value in document.items())
+    values, blocks = places(text)
+    table = blocks[0].key if blocks else ()
+
+    for key, value in document.items():
+        begin, end = values[*table, key]
+        assert tomllib.loads(f"x = {text[begin:end]}") == {"x": value}
+    if blocks:
+        last = values[*table, list(document)[-1]][1] if document else blocks[0].head
+        assert (text[blocks[0].start], text[blocks[0].head - 1], blocks[0].end) == ("[", "]", last)
 
 
 def quoted(text: str) -> str:

@@ -3,7 +3,21 @@
 import click
 
 from mcp_e2e import __version__
-from mcp_e2e.entrypoints.cli import breaker, config, execs, golden, guard, init, logs, running, runs, serving, sessions
+from mcp_e2e.entrypoints.cli import (
+    breaker,
+    config,
+    doctor,
+    execs,
+    golden,
+    guard,
+    init,
+    install,
+    logs,
+    running,
+    runs,
+    serving,
+    sessions,
+)
 from mcp_e2e.entrypoints.cli.options import Group
 
 PROGRAM = "mcp-e2e"
@@ -11,6 +25,8 @@ COMMANDS: tuple[click.Command, ...] = (
     serving.serve,
     serving.demo,
     init.init,
+    install.install,
+    doctor.doctor,
     sessions.start,
     sessions.stop,
     sessions.status,

@@ -12,17 +12,23 @@ from mcp_e2e.entrypoints.cli import agent_markers
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.errors import E2EError
 from mcp_e2e.process.environment import JOB_MARKER
+from mcp_e2e.store.opening import ReadsOnly
 
 T = TypeVar("T")
 
 
-def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = False) -> T:
-    """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts."""
+def inside(
+    said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = False, reads_only: ReadsOnly = False
+) -> T:
+    """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts.
+
+    ``reads_only``: nothing of the state folder is written.
+    """
 
     async def opened() -> T | E2EError:
         inner = bool(os.environ.get(JOB_MARKER))  # what steers is refused there already
         async with open_app(
-            said.options(), os.environ, door="cli", settles=settles, person=is_person(), reads_only=inner
+            said.options(), os.environ, door="cli", settles=settles, person=is_person(), reads_only=reads_only or inner
         ) as app:
             try:
                 return await work(app)
