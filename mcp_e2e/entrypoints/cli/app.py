@@ -3,7 +3,20 @@
 import click
 
 from mcp_e2e import __version__
-from mcp_e2e.entrypoints.cli import breaker, config, execs, golden, guard, init, logs, running, runs, serving, sessions
+from mcp_e2e.entrypoints.cli import (
+    breaker,
+    config,
+    execs,
+    golden,
+    guard,
+    init,
+    logs,
+    prompts,
+    running,
+    runs,
+    serving,
+    sessions,
+)
 from mcp_e2e.entrypoints.cli.options import Group
 
 PROGRAM = "mcp-e2e"
@@ -28,6 +41,7 @@ COMMANDS: tuple[click.Command, ...] = (
     breaker.breaker,
     guard.guard,
     config.config,
+    prompts.prompts,
 )
 EXIT_CODES = """\
 Exit status: 0 ok, 1 a test failed, 2 usage, 3 internal error, 4 service unavailable, 5 nothing selected, 6 refused,

@@ -89,7 +89,7 @@ async def _read_resource(ctx: Context, params: types.ReadResourceRequestParams) 
 
 
 async def _list_prompts(_: Context, __: Any) -> types.ListPromptsResult:
-    return types.ListPromptsResult(prompts=[template.listed() for template in prompts.templates().values()])
+    return types.ListPromptsResult(prompts=prompts.listed())
 
 
 async def _get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
