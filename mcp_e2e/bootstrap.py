@@ -22,6 +22,7 @@ from mcp_e2e.usecases.execs import Execs
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate
 from mcp_e2e.usecases.goldens import Goldens
+from mcp_e2e.usecases.histories import Histories
 from mcp_e2e.usecases.reports import Reports
 from mcp_e2e.usecases.runs import Runs
 from mcp_e2e.usecases.sessions import Sessions
@@ -61,6 +62,7 @@ class App:
         self.runs = Runs(place, gate, catalogue)
         self.attempts = Attempts(place, gate, catalogue, self.runs, self._execution)
         self.reports = Reports(place, gate, self.runs)
+        self.histories = Histories(place)
         self.execs = Execs(place, gate)
         self.breaker = Breakers(place)
         self.goldens = Goldens(place, catalogue)
