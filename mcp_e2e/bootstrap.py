@@ -15,6 +15,7 @@ from mcp_e2e.model.runs import Caller
 from mcp_e2e.process.leftovers import Leftovers
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.usecases.attempts import Attempts
+from mcp_e2e.usecases.boards import Boards
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
@@ -63,6 +64,7 @@ class App:
         self.attempts = Attempts(place, gate, catalogue, self.runs, self._execution)
         self.reports = Reports(place, gate, self.runs)
         self.histories = Histories(place)
+        self.boards = Boards(place, sights, self.runs)
         self.execs = Execs(place, gate)
         self.breaker = Breakers(place)
         self.goldens = Goldens(place, catalogue)

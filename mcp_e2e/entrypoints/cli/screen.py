@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from mcp_e2e.entrypoints.cli.options import Said
+from mcp_e2e.entrypoints.cli.output import put
 
 _ESCAPES = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -27,8 +28,9 @@ def speaks_utf8(environ: Mapping[str, str] | None = None) -> bool:
     found = os.environ if environ is None else environ
     if sys.platform == "win32":
         return bool(found.get("WT_SESSION") or found.get("TERM_PROGRAM"))
-    told = next((found[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if found.get(name)), "")
-    return "utf" in told.lower()
+    else:  # noqa: RET505  for mypy on Windows
+        told = next((found[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if found.get(name)), "")
+        return "utf" in told.lower()
 
 
 def fitted(lines: Iterable[str]) -> str:
@@ -56,18 +58,17 @@ class Screen:
         self._drawn: list[str] = []
         self._size = os.terminal_size((0, 0))
 
-    def draw(self, lines: Sequence[str]) -> None:
-        """Nothing is written where nothing has changed. Raises BrokenPipeError where the terminal is gone."""
+    def draw(self, lines: Sequence[str]) -> bool:
+        """Nothing is written where nothing has changed. False when the terminal is gone."""
         size = shutil.get_terminal_size()
         new = [cut(line, size.columns - 1) for line in lines[: size.lines - 1]]
         if new == self._drawn and size == self._size:
-            return
+            return True
         if not self._drawn:
             back = ""
         elif size == self._size:
             back = f"\x1b[{len(self._drawn)}F"
         else:  # lines have been broken anew: where they begin is not known any more
             back = "\x1b[H\x1b[2J"
-        sys.stdout.write(back + "".join(f"{line}\x1b[K\n" for line in new) + "\x1b[J")
-        sys.stdout.flush()
         self._drawn, self._size = new, size
+        return put(back + "".join(f"{line}\x1b[K\n" for line in new) + "\x1b[J", end="")

@@ -6,6 +6,7 @@ from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
+from mcp_e2e.entrypoints.cli.watching import watch
 from mcp_e2e.entrypoints.cli.work import inside, is_person
 from mcp_e2e.errors import ConfigError, E2EError, ServiceUnavailable
 from mcp_e2e.model.answers import SessionAnswer
@@ -60,10 +61,19 @@ def stop(said: Said, service: str | None) -> Outcome:
     return inside(said, work)
 
 
-@click.command(cls=Command, example="mcp-e2e status\nmcp-e2e --json status")
+@click.command(cls=Command, example="mcp-e2e status\nmcp-e2e --json status\nmcp-e2e status --watch")
+@click.option("--watch", "follow", is_flag=True, help="Go on showing what changes, until Ctrl-C.")
 @click.pass_obj
-def status(said: Said) -> Outcome:
-    """Services, tests, run, jobs, breaker, and who else works here."""
+def status(said: Said, *, follow: bool) -> Outcome:
+    """Services, tests, run, jobs, breaker, and who else works here.
+
+    --watch redraws one screen of services, breaker, run, attempts and latest events; into a pipe it writes a line for
+    each change, with --json an envelope. It only looks: it keeps no service up, and no call is written.
+    """
+    if follow:
+        said.command, said.goes_on = "status-watch", "Only the watching has ended."
+        inside(said, lambda app: watch(said, app.boards), reads_only=True)
+        return Outcome({}, text="")
 
     async def work(app: App) -> Outcome:
         answer = (await app.status.show(app.caller, person=is_person())).shown()

@@ -16,11 +16,13 @@ from mcp_e2e.process.environment import JOB_MARKER
 T = TypeVar("T")
 
 
-def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = False) -> T:
-    """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts."""
+def inside(said: Said, work: Callable[[App], Awaitable[T]], *, settles: bool = False, reads_only: bool = False) -> T:
+    """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts.
+
+    ``reads_only``: the state folder is not made, written or marked as in use."""
 
     async def opened() -> T | E2EError:
-        inner = bool(os.environ.get(JOB_MARKER))  # what steers is refused there already
+        inner = reads_only or bool(os.environ.get(JOB_MARKER))  # what steers is refused there already
         async with open_app(
             said.options(), os.environ, door="cli", settles=settles, person=is_person(), reads_only=inner
         ) as app:
