@@ -17,7 +17,7 @@ from mcp_e2e.process import output
 
 EXPECTED = (
     "serve demo init start stop status plan next run checkpoint report reset exec jobs logs runs history golden breaker"
-    " guard config prompts"
+    " guard config prompts completion"
 )
 
 

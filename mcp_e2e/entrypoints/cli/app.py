@@ -5,6 +5,7 @@ import click
 from mcp_e2e import __version__
 from mcp_e2e.entrypoints.cli import (
     breaker,
+    completion,
     config,
     execs,
     golden,
@@ -44,6 +45,7 @@ COMMANDS: tuple[click.Command, ...] = (
     guard.guard,
     config.config,
     prompts.prompts,
+    completion.completion,
 )
 EXIT_CODES = """\
 Exit status: 0 ok, 1 a test failed, 2 usage, 3 internal error, 4 service unavailable, 5 nothing selected, 6 refused,

@@ -3,7 +3,7 @@
 import click
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints.cli import person
+from mcp_e2e.entrypoints.cli import completion, person
 from mcp_e2e.entrypoints.cli.options import Group, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
 from mcp_e2e.entrypoints.cli.work import inside
@@ -32,7 +32,7 @@ def list_(said: Said) -> Outcome:
 
 
 @golden.command(example="mcp-e2e golden accept portrait", changes=True)
-@click.argument("test", required=False)
+@click.argument("test", required=False, shell_complete=completion.tests)
 @click.option("--attempt", metavar="ID", help="Accept the images of this attempt, not of the latest.")
 @click.option("--yes", is_flag=True, help="Do not ask, and need no terminal; for scripts that are no agent's.")
 @click.pass_obj

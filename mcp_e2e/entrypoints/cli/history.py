@@ -3,7 +3,7 @@
 import click
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints.cli import screen
+from mcp_e2e.entrypoints.cli import completion, screen
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome
 from mcp_e2e.entrypoints.cli.spans import Span
@@ -15,7 +15,7 @@ MOST = 1000
 
 
 @click.command(cls=Command, example="mcp-e2e history\nmcp-e2e history portrait --since 24h")
-@click.argument("test", required=False)
+@click.argument("test", required=False, shell_complete=completion.tests)
 @click.option("--since", type=Span(), metavar="SPAN", help="Only what ended within 30m, 24h, 7d.")
 @click.option(
     "-n", "--last", type=click.IntRange(1, MOST), default=LAST, show_default=True, help="Attempts of each test."

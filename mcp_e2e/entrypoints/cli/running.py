@@ -10,6 +10,7 @@ import click
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.decisions import schedule
+from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import TEST_FAILED, Interrupted, Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
@@ -37,7 +38,7 @@ class Wish:
 @click.command(
     cls=Command, changes=True, example="mcp-e2e run --all --junit results.xml\nmcp-e2e run portrait --count 3"
 )
-@click.argument("tests", nargs=-1)
+@click.argument("tests", nargs=-1, shell_complete=completion.tests)
 @click.option("--all", "everything", is_flag=True, help="All tests, as a survey: its reds count as one.")
 @click.option("--count", type=click.IntRange(1, MOST_SLOTS), help="Number of slots, cycling the tests.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML there.")

@@ -3,6 +3,7 @@
 import click
 
 from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
@@ -15,7 +16,7 @@ WAIT_S = 300.0
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e start\nmcp-e2e start comfyui --wait 0")
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completion.services)
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=WAIT_S, show_default=True, help="Seconds to wait; 0: do not."
 )
@@ -48,7 +49,7 @@ def _not_ready(answer: SessionAnswer, wait: float) -> E2EError | None:
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e stop\nmcp-e2e stop api")
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completion.services)
 @click.pass_obj
 def stop(said: Said, service: str | None) -> Outcome:
     """Stop a service with its whole process tree.
