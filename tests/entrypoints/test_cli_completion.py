@@ -111,3 +111,11 @@ def test_bash_is_answered(project: Path) -> None:
     line = [sys.executable, "-m", "mcp_e2e"]
     done = subprocess.run(line, env=environ, cwd=project, capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout, done.stderr) == ("plain,comfyui\n", "")
+
+
+def test_completing_does_not_wait_for_what_only_work_needs() -> None:
+    """A Tab must not take a second: the command line itself imports neither the use-cases nor any client."""
+    heavy = ("mcp_e2e.bootstrap", "mcp", "httpx", "aiosqlite", "PIL")
+    code = f"import sys, mcp_e2e.entrypoints.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"

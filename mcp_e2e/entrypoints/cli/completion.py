@@ -1,18 +1,21 @@
 """completion: the script for a shell, and what can stand for tests, services and runs."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome
-from mcp_e2e.settings import Source
-from mcp_e2e.store.layout import Layout
-from mcp_e2e.store.names import latest_runs
+
+if TYPE_CHECKING:
+    from mcp_e2e.settings import Source
 
 _SHELLS = {shell: found for shell in ("bash", "zsh", "fish", "powershell") if (found := get_completion_class(shell))}
 _RUNS = 20
@@ -47,6 +50,8 @@ def _completing(known: Callable[[Source], Iterable[str]]) -> Complete:
         said = ctx.find_object(Said) or Said()
         project, config = (str(path) if path else None for path in (said.project, said.config))
         with suppress(Exception):
+            from mcp_e2e.settings import Source  # noqa: PLC0415  only where a name is wanted
+
             source = Source(os.environ, Path.cwd(), project=project, config=config)
             return [CompletionItem(name) for name in known(source) if name.startswith(incomplete)]
         return []
@@ -55,6 +60,9 @@ def _completing(known: Callable[[Source], Iterable[str]]) -> Complete:
 
 
 def _runs(source: Source) -> Iterable[str]:
+    from mcp_e2e.store.layout import Layout  # noqa: PLC0415  as above
+    from mcp_e2e.store.names import latest_runs  # noqa: PLC0415
+
     folder = source.known_state_dir()
     return latest_runs(Layout(folder).database, _RUNS) if folder else ()
 

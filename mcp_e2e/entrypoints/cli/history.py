@@ -1,14 +1,20 @@
 """history: how the tests have done lately."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli import completion, screen
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome
 from mcp_e2e.entrypoints.cli.spans import Span
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.formats import history as formats
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
 
 LAST = 20
 MOST = 1000

@@ -7,7 +7,6 @@ import click
 
 from mcp_e2e.entrypoints.cli.options import Group, Said, refuse_inside_job
 from mcp_e2e.entrypoints.cli.output import Outcome
-from mcp_e2e.settings import discover
 from mcp_e2e.usecases.exporting import EVERY_TARGET, Exporting, Planned
 
 _DONE = {"missing": "written", "same": "unchanged"}
@@ -41,6 +40,8 @@ def export(said: Said, target: str, to: Path | None, *, check: bool, force: bool
 
 
 def _project(said: Said) -> Path:
+    from mcp_e2e.settings import discover  # noqa: PLC0415  as in work.inside
+
     project, config = (str(path) if path else None for path in (said.project, said.config))
     return discover(os.environ, Path.cwd(), project=project, config=config).project
 

@@ -1,14 +1,15 @@
 """run: tests to their end, one after the other, each recorded as it was observed."""
 
+from __future__ import annotations
+
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.decisions import schedule
 from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
@@ -17,8 +18,11 @@ from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.runs import MOST_SLOTS
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.errors import E2EError, NothingSelected, Refused, ServiceUnavailable, UsageError
-from mcp_e2e.model.answers import AttemptAnswer, ReportAnswer
 from mcp_e2e.model.runs import RunMode
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.model.answers import AttemptAnswer, ReportAnswer
 
 SLICE_S = 300.0
 GOES_ON = "The test goes on by itself: `mcp-e2e run` waits for it and goes on, `mcp-e2e status` shows where it stands."

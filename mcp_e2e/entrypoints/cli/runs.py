@@ -1,15 +1,19 @@
 """plan, next, checkpoint, report, runs, reset: everything about runs but running them."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome
 from mcp_e2e.entrypoints.cli.work import inside
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
 
 MOST_SLOTS = 10_000
 

@@ -1,8 +1,11 @@
 """start, stop, status."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, TimedOut
@@ -10,7 +13,10 @@ from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.watching import watch
 from mcp_e2e.entrypoints.cli.work import inside, is_person
 from mcp_e2e.errors import ConfigError, E2EError, ServiceUnavailable
-from mcp_e2e.model.answers import SessionAnswer
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.model.answers import SessionAnswer
 
 WAIT_S = 300.0
 

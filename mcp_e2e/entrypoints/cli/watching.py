@@ -1,6 +1,9 @@
 """status --watch: a screen that is redrawn, or a line or envelope for each change; until Ctrl-C, or nobody reads."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -9,7 +12,9 @@ from mcp_e2e.entrypoints.cli.output import Outcome, put, put_envelope
 from mcp_e2e.entrypoints.cli.screen import Screen, has_colors, is_terminal, speaks_utf8
 from mcp_e2e.formats.board import Style, changes, data, screen
 from mcp_e2e.model.board import Board
-from mcp_e2e.usecases.boards import Boards
+
+if TYPE_CHECKING:
+    from mcp_e2e.usecases.boards import Boards
 
 POLL_S = 0.3
 LOOK_S = 2.0
