@@ -55,6 +55,13 @@ def test_history_of_what_has_run(project: Path, capsys: pytest.CaptureFixture[st
     assert (bad["verdicts"], bad["pass_rate"]) == (["failed"], 0.0)
     assert bad["attempts"][0]["signature"] == bad["last_failure"]["signature"]
 
+    run(["run", "good", "-q"])
+    capsys.readouterr()
+    for last in (1, 2):
+        assert run(["history", "good", "--last", str(last), "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["data"]["tests"][0]["attempts"]) == last
+    assert run(["history", "--since", "0.001s"]) == 0
+    assert capsys.readouterr().out.startswith("No test has ended since then.")
     assert run(["history", "never"]) == 0
     assert run(["history", "--since", "7d"]) == 0
     assert "good" in capsys.readouterr().out
