@@ -18,6 +18,7 @@ from mcp_e2e.process.leftovers import Leftovers
 from mcp_e2e.settings import Loaded, Source
 from mcp_e2e.store.opening import ReadsOnly
 from mcp_e2e.usecases.attempts import Attempts
+from mcp_e2e.usecases.boards import Boards
 from mcp_e2e.usecases.boots import Boots
 from mcp_e2e.usecases.breakers import Breakers
 from mcp_e2e.usecases.catalogue import Catalogue
@@ -26,6 +27,7 @@ from mcp_e2e.usecases.execs import Execs
 from mcp_e2e.usecases.execution import Execution
 from mcp_e2e.usecases.gate import Gate
 from mcp_e2e.usecases.goldens import Goldens
+from mcp_e2e.usecases.histories import Histories
 from mcp_e2e.usecases.names import Names
 from mcp_e2e.usecases.notices import Notices
 from mcp_e2e.usecases.reports import Reports
@@ -72,6 +74,8 @@ class App:
         self.runs = Runs(place, gate, catalogue)
         self.attempts = Attempts(place, gate, catalogue, self.runs, self._execution)
         self.reports = Reports(place, gate, self.runs)
+        self.histories = Histories(place)
+        self.boards = Boards(place, sights, self.runs)
         self.execs = Execs(place, gate)
         self.breaker = Breakers(place)
         self.goldens = Goldens(place, catalogue)

@@ -96,6 +96,13 @@ class Forbidden(UsageError):
     remedy = "Use stop_session, job(cancel) or report for it; a person's decisions are made by a person in a terminal."
 
 
+class Differs(E2EError):
+    """Files are not as this version would write them."""
+
+    code, exit_status = "differs", 1
+    remedy = "Call the same command without --check."
+
+
 class NotFound(E2EError):
     """A run, job, attempt, service or artifact with that id does not exist here."""
 

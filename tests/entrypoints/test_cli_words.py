@@ -16,8 +16,8 @@ from mcp_e2e.entrypoints.cli.wording import in_commands
 from mcp_e2e.process import output
 
 EXPECTED = (
-    "serve demo init install doctor start stop status plan next run checkpoint report reset exec jobs logs runs golden"
-    " breaker guard config"
+    "serve demo init install doctor start stop status plan next run checkpoint report reset exec jobs logs runs history"
+    " golden breaker guard config prompts completion"
 )
 
 

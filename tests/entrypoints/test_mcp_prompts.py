@@ -8,8 +8,10 @@ from mcp import MCPError
 from mcp_e2e.entrypoints.mcp import prompts
 from mcp_e2e.entrypoints.mcp.schemas import output_schema
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
+from mcp_e2e.model.prompts import Template
+from mcp_e2e.usecases.prompting import folder, templates
 
-PROMPTS = prompts.templates()
+PROMPTS = templates()
 FIELDS = {name for tool in TOOLS.values() for name in output_schema(tool.answer)["properties"]}
 every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 
@@ -17,11 +19,11 @@ every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_the_four_prompts_of_the_contract_are_there() -> None:
     """One file each, named like its prompt."""
     assert set(PROMPTS) == {"run-e2e", "debug-failure", "resume-run", "set-up"}
-    assert {path.stem for path in prompts.folder().glob("*.md")} == set(PROMPTS)
+    assert {path.stem for path in folder().glob("*.md")} == set(PROMPTS)
 
 
 @every_prompt
-def test_every_tool_a_prompt_names_exists(prompt: prompts.Template) -> None:
+def test_every_tool_a_prompt_names_exists(prompt: Template) -> None:
     """What stands in backticks is a tool, or a field of an answer with its value."""
     named = [word.partition(":")[0] for word in re.findall(r"`([^`]+)`", prompt.text)]
     assert set(named) & set(TOOLS)
@@ -29,7 +31,7 @@ def test_every_tool_a_prompt_names_exists(prompt: prompts.Template) -> None:
 
 
 @every_prompt
-def test_the_text_uses_exactly_the_arguments_it_declares(prompt: prompts.Template) -> None:
+def test_the_text_uses_exactly_the_arguments_it_declares(prompt: Template) -> None:
     """Nothing is asked for in vain, nothing is left unfilled."""
     assert set(re.findall(r"\{\{(\w+)\}\}", prompt.text)) == {argument.name for argument in prompt.arguments}
     filled = prompt.filled({argument.name: "VALUE" for argument in prompt.arguments})
@@ -38,7 +40,7 @@ def test_the_text_uses_exactly_the_arguments_it_declares(prompt: prompts.Templat
 
 
 @every_prompt
-def test_an_optional_argument_left_out_reads_as_its_default(prompt: prompts.Template) -> None:
+def test_an_optional_argument_left_out_reads_as_its_default(prompt: Template) -> None:
     """Empty counts as left out: some editors send empty texts."""
     needed = {argument.name: "x" for argument in prompt.arguments if argument.required}
     optional = {argument.name: " " for argument in prompt.arguments if not argument.required}
@@ -47,16 +49,16 @@ def test_an_optional_argument_left_out_reads_as_its_default(prompt: prompts.Temp
 
 
 @every_prompt
-def test_the_list_says_what_an_editor_shows(prompt: prompts.Template) -> None:
+def test_the_list_says_what_an_editor_shows(prompt: Template) -> None:
     """Title, description, and which arguments must be given."""
-    listed = prompt.listed()
+    (listed,) = [each for each in prompts.listed() if each.name == prompt.name]
     assert listed.title
     assert listed.description
     assert [a.required for a in listed.arguments or ()] == [a.required for a in prompt.arguments]
 
 
 @every_prompt
-def test_no_prompt_tells_how_to_clear_a_refusal(prompt: prompts.Template) -> None:
+def test_no_prompt_tells_how_to_clear_a_refusal(prompt: Template) -> None:
     """Only a person does that, and whoever reads a prompt would try."""
     assert "reset" not in prompt.text
     assert "elicitation" not in prompt.text

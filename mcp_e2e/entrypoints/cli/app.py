@@ -5,14 +5,17 @@ import click
 from mcp_e2e import __version__
 from mcp_e2e.entrypoints.cli import (
     breaker,
+    completion,
     config,
     doctor,
     execs,
     golden,
     guard,
+    history,
     init,
     install,
     logs,
+    prompts,
     running,
     runs,
     serving,
@@ -40,10 +43,13 @@ COMMANDS: tuple[click.Command, ...] = (
     execs.jobs,
     logs.logs,
     runs.runs,
+    history.history,
     golden.golden,
     breaker.breaker,
     guard.guard,
     config.config,
+    prompts.prompts,
+    completion.completion,
 )
 EXIT_CODES = """\
 Exit status: 0 ok, 1 a test failed, 2 usage, 3 internal error, 4 service unavailable, 5 nothing selected, 6 refused,

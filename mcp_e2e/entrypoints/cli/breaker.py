@@ -1,19 +1,23 @@
 """breaker status and reset: the reset is for a person at a terminal, and says why where it finds none."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli import person
 from mcp_e2e.entrypoints.cli.options import Group, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
 from mcp_e2e.entrypoints.cli.work import inside, is_person
 from mcp_e2e.errors import Refused, UsageError
 from mcp_e2e.formats.text import plain
-from mcp_e2e.model.answers import BreakerLine
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.model.answers import BreakerLine
 
 NOT_DONE = "the breaker was not reset"
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look alike

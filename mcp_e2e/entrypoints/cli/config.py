@@ -1,14 +1,18 @@
 """config show and schema."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli.options import Group, Said
 from mcp_e2e.entrypoints.cli.output import Outcome
 from mcp_e2e.entrypoints.cli.work import inside
-from mcp_e2e.settings import json_schema
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
 
 
 @click.group(cls=Group)
@@ -31,5 +35,7 @@ def show(said: Said) -> Outcome:
 @click.pass_obj
 def schema(said: Said) -> Outcome:
     """The JSON Schema of mcp-e2e.toml, for editors."""
+    from mcp_e2e.settings import json_schema  # noqa: PLC0415  as in work.inside
+
     found = json_schema()
     return Outcome(found, text=None if said.json else json.dumps(found, indent=2))

@@ -1,19 +1,24 @@
 """exec and jobs: commands in process trees of their own."""
 
+from __future__ import annotations
+
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.cli.logs import stream
 from mcp_e2e.entrypoints.cli.options import Command, Said, refuse_inside_job
 from mcp_e2e.entrypoints.cli.output import Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.errors import E2EError, LaunchError
-from mcp_e2e.model.answers import ExecAnswer, JobAnswer
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.model.answers import ExecAnswer, JobAnswer
 
 COULD_NOT_RUN = 125
 SIGNALLED = 128

@@ -1,14 +1,20 @@
 """golden accept and list: what a workflow's images must look like is for a person to say."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
-from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints.cli import person
+from mcp_e2e.entrypoints.cli import completion, person
 from mcp_e2e.entrypoints.cli.options import Group, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.formats.text import plain
-from mcp_e2e.usecases.goldens import Offer
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.usecases.goldens import Offer
 
 NOT_DONE = "nothing was accepted"
 
@@ -32,7 +38,7 @@ def list_(said: Said) -> Outcome:
 
 
 @golden.command(example="mcp-e2e golden accept portrait", changes=True)
-@click.argument("test", required=False)
+@click.argument("test", required=False, shell_complete=completion.tests)
 @click.option("--attempt", metavar="ID", help="Accept the images of this attempt, not of the latest.")
 @click.option("--yes", is_flag=True, help="Do not ask, and need no terminal; for scripts that are no agent's.")
 @click.pass_obj

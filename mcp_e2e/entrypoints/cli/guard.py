@@ -1,17 +1,21 @@
 """guard replay: what the rules say of a recorded history, or of this project's own past, without running anything."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.decisions.replay import Replay
 from mcp_e2e.entrypoints.cli.options import Group, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, put, talk
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.errors import UsageError
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
 
 STEPS = "One trace per line: {id, steps: [{i, t, tool, args, outcome, result, …} or {i, t, ev}]}."
 

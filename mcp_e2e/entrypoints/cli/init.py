@@ -1,17 +1,20 @@
 """init: writes the configuration of a project with ComfyUI."""
 
+from __future__ import annotations
+
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import click
 
-from mcp_e2e.adapters.comfyui.installation import Machine
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
-from mcp_e2e.settings import discover
-from mcp_e2e.usecases.setting_up import SettingUp, SetUp, Wish
+
+if TYPE_CHECKING:
+    from mcp_e2e.usecases.setting_up import SetUp
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e init\nmcp-e2e init --comfyui ~/ComfyUI --dry-run")
@@ -25,6 +28,10 @@ def init(said: Said, comfyui: str | None, python: Path | None, dry_run: bool) ->
     A file that stands there is only added to: workflows that are no tests yet, a service where none is of this kind.
     Nothing is asked. Exit status 4: no ComfyUI was found.
     """
+    from mcp_e2e.adapters.comfyui.installation import Machine  # noqa: PLC0415  as in work.inside
+    from mcp_e2e.settings import discover  # noqa: PLC0415
+    from mcp_e2e.usecases.setting_up import SettingUp, Wish  # noqa: PLC0415
+
     where = discover(
         os.environ,
         Path.cwd(),

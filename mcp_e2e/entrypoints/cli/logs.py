@@ -1,27 +1,33 @@
 """logs: what a service, job or test has written; and following it while it is written."""
 
+from __future__ import annotations
+
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, put_bytes
 from mcp_e2e.entrypoints.cli.work import inside, is_person
 from mcp_e2e.errors import NotFound, UsageError
 from mcp_e2e.process import jobs, output
-from mcp_e2e.process.redaction import Redactor
 from mcp_e2e.process.sparse import BLOCK_BYTES, extents, read_at
 from mcp_e2e.store.layout import Layout
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.process.redaction import Redactor
 
 LINES = 200
 POLL_S = 0.2
 
 
 @click.command(cls=Command, example="mcp-e2e logs -f comfyui\nmcp-e2e logs j-01h4abcd1234 --lines 0")
-@click.argument("name", required=False, metavar="[SERVICE|JOB|ATTEMPT]")
+@click.argument("name", required=False, metavar="[SERVICE|JOB|ATTEMPT]", shell_complete=completion.services)
 @click.option("-f", "--follow", is_flag=True, help="Go on until it ends.")
 @click.option(
     "-n", "--lines", type=click.IntRange(min=0), default=LINES, show_default=True, help="Last lines; 0: everything."

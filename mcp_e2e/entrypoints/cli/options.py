@@ -1,17 +1,21 @@
 """Global options, understood before and after every command, and what all commands have in common."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcp_e2e.bootstrap import Options
 from mcp_e2e.errors import Refused
 from mcp_e2e.process.environment import JOB_MARKER
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import Options
 
 
 @dataclass
@@ -27,6 +31,8 @@ class Said:
     goes_on: str = "Nothing was left running by this command."  # said when it is interrupted
 
     def options(self) -> Options:
+        from mcp_e2e.bootstrap import Options  # noqa: PLC0415  as in work.inside
+
         return Options(project=self.project, config=self.config)
 
 

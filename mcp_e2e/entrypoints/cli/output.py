@@ -9,7 +9,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -66,7 +66,7 @@ def utf8_streams() -> None:
 def show(said: Said, outcome: Outcome) -> int:
     """Print the outcome as ``said`` wants it and answer its exit status."""
     if said.json:
-        put(json.dumps(_envelope(said, outcome), ensure_ascii=False))
+        put_envelope(said, outcome)
         return outcome.exit_status
     text = plain(_worded(outcome.data)) if outcome.text is None else outcome.text
     if text:
@@ -110,9 +110,14 @@ def _explained(error: E2EError) -> str:
     return f"Error: {error.message}\n  {in_commands(error.advice)}"
 
 
-def put(text: str) -> None:
-    """One text on stdout."""
-    _write(sys.stdout, f"{text}\n")
+def put(text: str, end: str = "\n") -> bool:
+    """One text on stdout; False when its reader has left."""
+    return _write(sys.stdout, f"{text}{end}")
+
+
+def put_envelope(said: Said, outcome: Outcome) -> bool:
+    """One envelope, on a line, as ``put``."""
+    return put(json.dumps(_envelope(said, outcome), ensure_ascii=False))
 
 
 def put_bytes(data: bytes) -> None:
@@ -128,14 +133,17 @@ def talk(text: str) -> None:
     _write(sys.stderr, f"{text}\n")
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str) -> bool:
+    written = False
     with _reader_may_leave(stream):
         stream.write(text)
         stream.flush()
+        written = True
+    return written  # noqa: RET504  the context swallows: what follows it is reached
 
 
 @contextlib.contextmanager
-def _reader_may_leave(stream: TextIO) -> Any:
+def _reader_may_leave(stream: TextIO) -> Iterator[None]:
     """``mcp-e2e logs | head``: whoever reads has enough. The exit status stays the command's own."""
     try:
         yield

@@ -1,23 +1,28 @@
 """run: tests to their end, one after the other, each recorded as it was observed."""
 
+from __future__ import annotations
+
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.decisions import schedule
+from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import TEST_FAILED, Interrupted, Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.runs import MOST_SLOTS
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.errors import E2EError, NothingSelected, Refused, ServiceUnavailable, UsageError
-from mcp_e2e.model.answers import AttemptAnswer, ReportAnswer
 from mcp_e2e.model.runs import RunMode
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.model.answers import AttemptAnswer, ReportAnswer
 
 SLICE_S = 300.0
 GOES_ON = "The test goes on by itself: `mcp-e2e run` waits for it and goes on, `mcp-e2e status` shows where it stands."
@@ -37,7 +42,7 @@ class Wish:
 @click.command(
     cls=Command, changes=True, example="mcp-e2e run --all --junit results.xml\nmcp-e2e run portrait --count 3"
 )
-@click.argument("tests", nargs=-1)
+@click.argument("tests", nargs=-1, shell_complete=completion.tests)
 @click.option("--all", "everything", is_flag=True, help="All tests, as a survey: its reds count as one.")
 @click.option("--count", type=click.IntRange(1, MOST_SLOTS), help="Number of slots, cycling the tests.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML there.")

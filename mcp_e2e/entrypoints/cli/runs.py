@@ -1,14 +1,19 @@
 """plan, next, checkpoint, report, runs, reset: everything about runs but running them."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome
 from mcp_e2e.entrypoints.cli.work import inside
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
 
 MOST_SLOTS = 10_000
 
@@ -16,7 +21,7 @@ MOST_SLOTS = 10_000
 @click.command(
     cls=Command, changes=True, example='mcp-e2e plan portrait --count 10\nmcp-e2e plan --new --reason "other seeds"'
 )
-@click.argument("tests", nargs=-1)
+@click.argument("tests", nargs=-1, shell_complete=completion.tests)
 @click.option("--count", type=click.IntRange(1, MOST_SLOTS), help="Number of slots, cycling the tests.")
 @click.option(
     "--mode", type=click.Choice(["strict", "survey"]), default="strict", help="survey: its reds count as one."
@@ -58,7 +63,9 @@ def next_(said: Said) -> Outcome:
 @click.command(cls=Command, changes=True, example='mcp-e2e checkpoint failure --note "the model file is missing"')
 @click.argument("result", metavar="success|failure|skipped")
 @click.option("--note", help="What is worth knowing about it.")
-@click.option("--test", help="The test whose open slot is meant; else the one that is due.")
+@click.option(
+    "--test", help="The test whose open slot is meant; else the one that is due.", shell_complete=completion.tests
+)
 @click.pass_obj
 def checkpoint(said: Said, result: str, note: str | None, test: str | None) -> Outcome:
     """Record the result of a slot and move on.
@@ -72,7 +79,7 @@ def checkpoint(said: Said, result: str, note: str | None, test: str | None) -> O
 
 
 @click.command(cls=Command, example="mcp-e2e report\nmcp-e2e report r-1a2b3c4d --format junit > results.xml")
-@click.argument("run", required=False, metavar="[RUN|list]")
+@click.argument("run", required=False, metavar="[RUN|list]", shell_complete=completion.runs)
 @click.option("--format", "shape", default="summary", show_default=True, metavar="summary|markdown|json|junit")
 @click.pass_obj
 def report(said: Said, run: str | None, shape: str) -> Outcome:

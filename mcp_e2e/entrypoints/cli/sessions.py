@@ -1,20 +1,28 @@
 """start, stop, status."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
-from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
+from mcp_e2e.entrypoints.cli.watching import watch
 from mcp_e2e.entrypoints.cli.work import inside, is_person
 from mcp_e2e.errors import ConfigError, E2EError, ServiceUnavailable
-from mcp_e2e.model.answers import SessionAnswer
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.model.answers import SessionAnswer
 
 WAIT_S = 300.0
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e start\nmcp-e2e start comfyui --wait 0")
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completion.services)
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=WAIT_S, show_default=True, help="Seconds to wait; 0: do not."
 )
@@ -47,7 +55,7 @@ def _not_ready(answer: SessionAnswer, wait: float) -> E2EError | None:
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e stop\nmcp-e2e stop api")
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completion.services)
 @click.pass_obj
 def stop(said: Said, service: str | None) -> Outcome:
     """Stop a service with its whole process tree.
@@ -60,10 +68,19 @@ def stop(said: Said, service: str | None) -> Outcome:
     return inside(said, work)
 
 
-@click.command(cls=Command, example="mcp-e2e status\nmcp-e2e --json status")
+@click.command(cls=Command, example="mcp-e2e status\nmcp-e2e --json status\nmcp-e2e status --watch")
+@click.option("--watch", "follow", is_flag=True, help="Go on showing what changes, until Ctrl-C.")
 @click.pass_obj
-def status(said: Said) -> Outcome:
-    """Services, tests, run, jobs, breaker, and who else works here."""
+def status(said: Said, *, follow: bool) -> Outcome:
+    """Services, tests, run, jobs, breaker, and who else works here.
+
+    --watch redraws one screen of services, breaker, run, attempts and latest events; into a pipe it writes a line for
+    each change, with --json an envelope. It only looks: it keeps no service up, and no call is written.
+    """
+    if follow:
+        said.command, said.goes_on = "status-watch", "Only the watching has ended."
+        inside(said, lambda app: watch(said, app.boards), reads_only=True)
+        return Outcome({}, text="")
 
     async def work(app: App) -> Outcome:
         answer = (await app.status.show(app.caller, person=is_person())).shown()

@@ -1,18 +1,22 @@
 """From a command to the use-cases: opens them, lets one piece of work use them, closes them."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from mcp_e2e.bootstrap import App, open_app
 from mcp_e2e.entrypoints.cli import agent_markers
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.errors import E2EError
 from mcp_e2e.process.environment import JOB_MARKER
-from mcp_e2e.store.opening import ReadsOnly
+
+if TYPE_CHECKING:
+    from mcp_e2e.bootstrap import App
+    from mcp_e2e.store.opening import ReadsOnly
 
 T = TypeVar("T")
 
@@ -22,13 +26,14 @@ def inside(
 ) -> T:
     """What ``work`` answers. ``settles``: go on with what dead processes left open, as long as it lasts.
 
-    ``reads_only``: nothing of the state folder is written.
+    ``reads_only``: the state folder is not made, written or marked as in use.
     """
+    from mcp_e2e.bootstrap import open_app  # noqa: PLC0415  a second of imports that help and completion do not need
 
     async def opened() -> T | E2EError:
-        inner = bool(os.environ.get(JOB_MARKER))  # what steers is refused there already
+        inner = reads_only or bool(os.environ.get(JOB_MARKER))  # what steers is refused there already
         async with open_app(
-            said.options(), os.environ, door="cli", settles=settles, person=is_person(), reads_only=reads_only or inner
+            said.options(), os.environ, door="cli", settles=settles, person=is_person(), reads_only=inner
         ) as app:
             try:
                 return await work(app)

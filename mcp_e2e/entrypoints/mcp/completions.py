@@ -14,7 +14,8 @@ from mcp.types import (
 )
 
 from mcp_e2e.bootstrap import App
-from mcp_e2e.entrypoints.mcp import prompts, resources
+from mcp_e2e.entrypoints.mcp import resources
+from mcp_e2e.usecases.prompting import templates
 
 MOST = 100  # the protocol's bound
 _KINDS = {"tests": "test"}  # arguments by another name than that of what they name
@@ -37,7 +38,7 @@ async def complete(app: App, params: CompleteRequestParams) -> CompleteResult:
 
 def _arguments(ref: PromptReference | ResourceTemplateReference) -> Sequence[str]:
     if isinstance(ref, PromptReference):
-        prompt = prompts.templates().get(ref.name)
+        prompt = templates().get(ref.name)
         return [argument.name for argument in prompt.arguments] if prompt else []
     known = ref.uri in {template.uri_template for template in resources.templates()}
     return re.findall(r"\{(\w+)\}", ref.uri) if known else []

@@ -110,7 +110,7 @@ async def _read_resource(ctx: Context, params: types.ReadResourceRequestParams) 
 
 
 async def _list_prompts(_: Context, params: Paged) -> types.ListPromptsResult:
-    listed, following = page([template.listed() for template in prompts.templates().values()], params)
+    listed, following = page(prompts.listed(), params)
     return types.ListPromptsResult(prompts=listed, next_cursor=following)
 
 
