@@ -9,6 +9,7 @@ server has grown. The guard enforces; its breaker has to stay closed: the one te
 """
 
 import argparse
+import logging
 import os
 import random
 import shutil
@@ -166,9 +167,8 @@ class Soak:
     def _tell(self, reckoning: Reckoning, laws: Laws) -> None:
         calls = self.book.calls
         print("calls:    " + line(calls))
-        print(
-            f"rate:     {calls['acts'] / (self._rounds * LOAD_S):.1f} acts a second of load; load average {[round(load, 1) for load in self.loads]}"
-        )
+        rate, loads = calls["acts"] / (self._rounds * LOAD_S), ", ".join(f"{load:.1f}" for load in self.loads)
+        print(f"rate:     {rate:.1f} acts a second of load; load averages {loads}")
         print("attempts: " + line(reckoning.verdicts))
         print("jobs:     " + line(reckoning.states))
         print("notices:  " + laws.shown())
@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=PACE_S, help="seconds between two calls of one client, about")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     options = parser.parse_args()
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL + 1)  # each loss of a server is judged here
     folder = Path(tempfile.mkdtemp(prefix="mcp-e2e-soak-")).resolve()
     print(f"seed {options.seed}, {options.minutes} minutes, in {folder}", flush=True)
     soak = Soak(folder, options.seed, options.minutes, options.pace)
