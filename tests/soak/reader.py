@@ -1,12 +1,13 @@
 """What a client reads: resources, prompts, completions, each checked for what only the right answer holds."""
 
 import json
+from base64 import b64decode
 from contextlib import suppress
 from typing import Any
 
 import anyio
 from mcp import Client, MCPError
-from mcp.types import PromptReference, ResourceTemplateReference
+from mcp.types import PromptReference, ResourceTemplateReference, TextResourceContents
 
 from tests.soak.actor import SILENT_S, Actor
 
@@ -44,7 +45,7 @@ class Reader(Actor):
             result = await client.read_resource(uri, cache_mode="bypass")
         content = result.contents[0]
         self._must(str(content.uri) == uri, f"asked for {uri}, was given {content.uri}")
-        return str(getattr(content, "text", ""))
+        return content.text if isinstance(content, TextResourceContents) else b64decode(content.blob).decode()
 
     async def _read_run(self, client: Client) -> None:
         runs = json.loads(await self.text(client, "e2e://runs"))
