@@ -13,7 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mcp_e2e.entrypoints.mcp.http.checks import Checked, said
-from mcp_e2e.entrypoints.mcp.http.streams import HangUps, Openings, Streams
+from mcp_e2e.entrypoints.mcp.http.openings import Openings
+from mcp_e2e.entrypoints.mcp.http.streams import HangUps, Streams
 
 PATH = "/mcp"
 MAX_SESSIONS = 1_000

@@ -6,7 +6,7 @@ in the new era. Work goes on in both.
 """
 
 import json
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import anyio
@@ -113,24 +113,6 @@ class HangUps:
             return None
 
         await self._app(saying, say, nowhere)
-
-
-class Openings:
-    """Tells of each stream for notices that a client of the handshake era opens, by its session."""
-
-    def __init__(self, app: ASGIApp, opened: Callable[[str], None]) -> None:
-        self._app = app
-        self._opened = opened
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        session = Headers(scope=scope).get(SESSION) if scope["method"] == "GET" else None
-
-        async def heed(message: Message) -> None:
-            await send(message)
-            if session and message["type"] == "http.response.start" and message["status"] == 200:
-                self._opened(session)
-
-        await self._app(scope, receive, heed)
 
 
 def _request_id(body: bytes) -> str | int | None:
