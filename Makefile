@@ -10,7 +10,7 @@ NEEDS_NPX = command -v npx >/dev/null || { \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test interop inspect opening bench soak
+.PHONY: help demo test interop inspect opening bench soak crowd
 
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
@@ -20,6 +20,7 @@ help:
 	@echo 'make opening   records what the server answers first anew, after a change of what it says of itself'
 	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
 	@echo 'make soak      twelve servers used and killed at random, what they did checked; MINUTES=10'
+	@echo 'make crowd     fifty HTTP clients and eight stdio servers on one project, in MINUTES=10'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
 
 demo: $(VENV)/.installed
@@ -52,6 +53,9 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m tests.soak.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+crowd: $(VENV)/.installed
+	@$(BIN)/python -m tests.soak.clients --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # A stamp names the folder it was made in: a copied or moved .venv, or one whose Python is gone, is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(VENV)/.made 2>/dev/null),$(CURDIR))
