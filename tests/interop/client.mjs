@@ -41,6 +41,7 @@ const told = {
     argument: { name: "test", value: "red" },
   }),
   plan: await call("plan_run", {}),
+  usage: await call("run_test", { tset: "red-1" }),
   first: await call("run_test", { test: "slow", checkpoint: true }),
   second: await call("run_test", { test: "slow", checkpoint: true }),
   reds: [],
@@ -50,6 +51,5 @@ for (const test of ["red-1", "red-2", "red-3"]) {
 }
 told.refused = await call("run_test", { test: "red-1" });
 told.report = await call("report", {});
-told.usage = await call("run_test", { tset: "red-1" });
 await client.close();
 console.log(JSON.stringify(told));

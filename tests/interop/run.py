@@ -1,15 +1,15 @@
 """Programs that we did not write against ``mcp-e2e serve``, in both eras, over stdio and HTTP. Run by ``make interop``.
 
 Needs npm, and the network the first time. One line per check; exit code 0 only if none failed; the last line counts.
+With words (``conformance``, ``inspector``, ``typescript``): only these.
 """
 
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -29,7 +29,8 @@ BUSY: list[Lane] = [
 AT_ONCE = 2
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
+    patient, busy = ([lane for lane in lanes if not words or _name(lane) in words] for lanes in (PATIENT, BUSY))
     try:
         packages.install()
     except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
@@ -38,7 +39,7 @@ def main() -> int:
     count = Counter[str]()
     with tempfile.TemporaryDirectory(prefix="mcp-e2e-interop-") as folder:
         scratch = Path(folder).resolve()
-        for outcome in _outcomes(scratch):
+        for outcome in _outcomes(scratch, patient, busy):
             count[outcome.kind] += 1
             print(outcome, flush=True)
     print(
@@ -48,15 +49,20 @@ def main() -> int:
     return 1 if count[FAILED] or not count[PASSED] else 0
 
 
-def _outcomes(scratch: Path) -> Iterator[Outcome]:
+def _name(lane: Lane) -> str:
+    module = lane.func.__module__ if isinstance(lane, partial) else lane.__module__
+    return module.rpartition(".")[2]
+
+
+def _outcomes(scratch: Path, patient: Sequence[Lane], busy: Sequence[Lane]) -> Iterator[Outcome]:
     """What the lanes find, as they find it; at last, whether they left a process behind."""
     found: Queue[Outcome | None] = Queue()
-    with ExitStack() as stack:
-        patient = stack.enter_context(ThreadPoolExecutor(len(PATIENT)))
-        busy = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
-        running = [patient.submit(_walk, lane, scratch, found) for lane in PATIENT]
-        running += [busy.submit(_walk, lane, scratch, found) for lane in BUSY]
-        for _ in running:
+    with ThreadPoolExecutor(len(PATIENT)) as waiting, ThreadPoolExecutor(AT_ONCE) as working:
+        for lane in patient:
+            waiting.submit(_walk, lane, scratch, found)
+        for lane in busy:
+            working.submit(_walk, lane, scratch, found)
+        for _ in [*patient, *busy]:
             while (outcome := found.get()) is not None:
                 yield outcome
     yield _left(scratch)
@@ -68,7 +74,7 @@ def _walk(lane: Lane, scratch: Path, found: Queue[Outcome | None]) -> None:
         for outcome in lane(scratch):
             found.put(outcome)
     except Exception as error:
-        found.put(judged(f"{getattr(lane, 'func', lane).__module__} ran to its end", repr(error)))
+        found.put(judged(f"{_name(lane)} ran to its end", repr(error)))
     finally:
         found.put(None)
 
@@ -82,4 +88,4 @@ def _left(scratch: Path) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
