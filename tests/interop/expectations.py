@@ -65,7 +65,7 @@ class Expectations:
             return Outcome(scenario, EXPECTED, self.fails[scenario])
         reasons = dict.fromkeys(why for name, why in self.fails.items() if name.startswith(f"{scenario}:"))
         if reasons:
-            return Outcome(scenario, EXPECTED, f"{real} checks pass; the others: {', '.join(reasons)}")
+            return Outcome(scenario, EXPECTED, f"{', '.join(reasons)}; checks that pass: {real}")
         return Outcome(scenario, PASSED)
 
     def never_run(self, runs: Sequence[Scenarios]) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ WANTED = Path(__file__).with_name("package.json")
 FOLDER = Path(__file__).resolve().parents[2] / ".venv" / "npm"
 MODULES = FOLDER / "node_modules"
 INSTALL_S = 600
-_INSTALL = "npm install --no-audit --no-fund --no-package-lock --prefer-offline --loglevel=error"
+_INSTALL = "npm install --no-audit --no-fund --no-package-lock --prefer-offline --ignore-scripts=false --loglevel=error"
 
 
 def install() -> None:
