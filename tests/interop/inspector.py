@@ -103,6 +103,8 @@ def _problem(check: Check, target: list[str], era: str, project: Path) -> str | 
         return str(error)
     if done.returncode != check.code:
         return f"exit code {done.returncode}, not {check.code}: {(done.stderr or done.stdout).strip()[-600:]}"
+    if not check.code and done.stderr.strip():  # what --strict warns of is no error to it
+        return f"said on stderr: {done.stderr.strip()[:600]}"
     try:
         return None if check.holds(json.loads(done.stdout)["result"]) else f"unexpected answer: {done.stdout[:400]}"
     except (ValueError, KeyError, IndexError, TypeError) as error:
