@@ -14,7 +14,8 @@ class Outcome:
     said: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind:8} {self.title}{f': {self.said}' if self.said else ''}"
+        said = " ".join(self.said.split())  # one line, whatever was said
+        return f"{self.kind:8} {self.title}{f': {said}' if said else ''}"
 
 
 def judged(title: str, problem: str | None) -> Outcome:
