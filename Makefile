@@ -15,7 +15,7 @@ NEEDS_NPX = command -v npx >/dev/null || { \
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
 	@echo 'make test      linters, types, import floors and the whole test suite'
-	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
+	@echo 'make interop   Inspector, conformance suite, an older client against the server; needs npx, the network'
 	@echo 'make inspect   the MCP Inspector in your browser, on the project PROJECT=folder; needs npx too'
 	@echo 'make opening   records what the server answers first anew, after a change of what it says of itself'
 	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
@@ -37,7 +37,7 @@ test: $(VENV)/.installed-test
 
 interop: $(VENV)/.installed-test
 	@$(NEEDS_NPX)
-	@$(BIN)/python tests/interop/run.py
+	@$(BIN)/python -m tests.interop.run
 
 inspect: $(VENV)/.installed
 	@$(NEEDS_NPX)
