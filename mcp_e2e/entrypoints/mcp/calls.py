@@ -17,6 +17,7 @@ from mcp_e2e.entrypoints.mcp.tools import TOOLS, Tool
 from mcp_e2e.entrypoints.mcp.usage import example, find, parse
 from mcp_e2e.errors import ConfigError, E2EError, Refused, StoreError, UsageError
 from mcp_e2e.formats.text import clip, plain
+from mcp_e2e.model.answers import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ async def call(name: str, arguments: Mapping[str, Any] | None, at: Visit) -> Cal
     except Exception:
         logger.exception("tool %s failed", name)
         return failed(name, E2EError(f"{name} failed inside the server; the log on its stderr says where."))
+    return await answered(answer, at)
+
+
+async def answered(answer: Answer, at: Visit) -> CallToolResult:
+    """A use-case's answer as a tool's result."""
     shown = clip(answer.shown() | (await position(at) if answer.position is None else {}))
     told = {key: value for key, value in shown.items() if key != "position"}
     return _result(shown, plain(told | {"position": shown.get("position")}))  # its own facts first
