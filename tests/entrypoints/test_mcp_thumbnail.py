@@ -32,10 +32,19 @@ def paints(project) -> None:
 
 
 async def test_a_thumbnail_is_read_by_its_address(connect, meet, paints) -> None:
-    """An image of at most 256 pixels and 20,000 bytes; what is no picture is an error that says so."""
+    """An image of at most 256 pixels and 20,000 bytes; what is no picture is an error that says so. The answer links to
+    the whole pictures."""
     async with connect() as client:
         agent = await meet(client)
-        attempt = await agent.does("run_test", test="paints")
+        result = await agent.call("run_test", test="paints")
+        attempt = result.structured_content
+        links = {each.name: (each.uri, each.mime_type, each.size) for each in result.content[1:]}
+        assert links == {
+            each["name"]: (each["uri"], "image/png", each["bytes"])
+            for each in attempt["evidence"]["artifacts"]
+            if each["name"].endswith(".png")
+        }
+        assert len(links) == 3
         uris = {each["name"]: each["uri"] for each in attempt["evidence"]["artifacts"]}
         templates = [each.uri_template for each in (await client.list_resource_templates()).resource_templates]
         assert "e2e://attempts/{attempt}/artifacts/{name}/thumbnail" in templates

@@ -15,13 +15,14 @@ Progress = Callable[[float, float | None, str], Awaitable[None]]
 @dataclass(frozen=True)
 class Visit:
     """A call's surroundings: what it may use, who asks, how long it waits unless it says and at most, where progress
-    goes."""
+    goes, whether the client knows of links."""
 
     app: App
     caller: Caller
     patience_s: float
     progress: Progress
     at_most_s: float = math.inf
+    links: bool = True
 
     def asked(self, seconds: float | None) -> float:
         """How long the client is ready to wait."""

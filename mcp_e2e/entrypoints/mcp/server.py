@@ -58,6 +58,7 @@ _UNCHANGING: tuple[CacheableMethod, ...] = (
     "resources/templates/list",
 )
 _NAME_CHARS = 60
+_LINKS_SINCE = "2025-06-18"
 
 Context = ServerRequestContext[App, Any]
 Paged = types.PaginatedRequestParams | None
@@ -89,7 +90,8 @@ async def _silent(_: float, __: float | None, ___: str) -> None:
 
 def _visit(ctx: Context, progress: Progress = _silent) -> Visit:
     caller = caller_of(ctx)
-    return Visit(ctx.lifespan_context, caller, patience(caller.name), progress)
+    links = ctx.protocol_version >= _LINKS_SINCE
+    return Visit(ctx.lifespan_context, caller, patience(caller.name), progress, links=links)
 
 
 async def _call_tool(tasks: Tasks, ctx: Context, params: types.CallToolRequestParams) -> Result:
