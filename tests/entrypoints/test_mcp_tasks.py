@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from mcp_e2e.entrypoints.mcp.schemas import output_schema
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
+from tests.entrypoints.listening import listening, message, modern
 from tests.entrypoints.wire import MODERN, Wire, serving
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -100,7 +101,7 @@ async def test_who_does_not_speak_of_tasks_gets_none(server: Servers, project: P
             await called(wire, "run_test", MODERN, test="waits", wait_seconds=0.1),
             await called(wire, "run_test", test="waits", wait_seconds=0),
             await called(wire, "safe_exec", command="true"),
-            await called(wire, "safe_exec", argv=WAITS, env={"A": "b"}, wait_seconds=3),
+            await called(wire, "safe_exec", argv=WAITS, env={"A": "b"}, wait_seconds=2.1),
             await called(wire, "run_test", test="nope"),
             await called(wire, "status"),
         ]
@@ -108,6 +109,19 @@ async def test_who_does_not_speak_of_tasks_gets_none(server: Servers, project: P
         states = [result["structuredContent"].get("state") for result in plain[:4]]
         assert set(states[:2]) <= {"queued", "starting", "running"}
         assert states[2:] == ["exited", "running"]
+        (project / "go").touch()
+
+
+async def test_over_http_the_header_names_the_task(environ: dict[str, str], project: Path, cli) -> None:
+    """The request is refused where it names another one; else it is answered."""
+    async with listening(environ, project) as http, http.raw() as raw:
+        call = {"name": "run_test", "arguments": {"test": "waits"}, "_meta": SPEAKS}
+        begun = await raw.post(message("tools/call", call), modern("tools/call", "run_test"))
+        task = begun.json()["result"]["taskId"]
+        get = message("tasks/get", {"taskId": task, "_meta": SPEAKS})
+        wrong = (await raw.post(get, modern("tasks/get", "another"))).json()
+        assert wrong["error"]["code"] == -32020
+        assert (await raw.post(get, modern("tasks/get", task))).json()["result"]["status"] == "working"
         (project / "go").touch()
 
 

@@ -9,9 +9,13 @@ import pytest
 from mcp import MCPError
 from PIL import Image
 
+from tests.entrypoints.wire import serving
+
 PAINTS = """
 import os, pathlib, random
 from PIL import Image
+
+from tests.entrypoints.wire import serving
 out = pathlib.Path(os.environ["MCP_E2E_OUTPUT_DIR"])
 noise = Image.frombytes("RGB", (900, 600), random.Random(1).randbytes(900 * 600 * 3))
 (out / "in a").mkdir()
@@ -63,3 +67,14 @@ async def test_a_thumbnail_is_read_by_its_address(connect, meet, paints) -> None
             await client.read_resource(f"e2e://attempts/{attempt['attempt']}/artifacts/none.png/thumbnail")
         assert missing.value.code == -32602
         await agent.does("stop_session")
+
+
+async def test_a_client_from_before_links_gets_none(environ, project, paints, cli) -> None:
+    """2024-11-05 knows of no resource_link; the pictures stand in the evidence all the same."""
+    async with serving(environ, project) as wire:
+        hello = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
+        assert (await wire.ask("initialize", hello))["result"]["protocolVersion"] == "2024-11-05"
+        await wire.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        result = (await wire.ask("tools/call", {"name": "run_test", "arguments": {"test": "paints"}}))["result"]
+        assert [block["type"] for block in result["content"]] == ["text"]
+        assert "bild ü.png" in result["content"][0]["text"]
