@@ -286,3 +286,10 @@ def test_what_the_editors_entries_do() -> None:
     assert next(each.fix for each in project_checks.check_editors([Sight("claude", "C", Path("f"))])).startswith(
         "mcp-e2e install claude"
     )
+
+
+def test_the_users_own_file_is_mended_where_it_is() -> None:
+    """The project's one would leave it as wrong as it was."""
+    for standing in (Standing.WRONG, Standing.OTHER, Standing.FOREIGN):
+        sight = Sight("codex", "Codex", Path("g"), standing, "does so", users=True)
+        assert project_checks.check_editors([sight])[0].fix.startswith("mcp-e2e install codex --user")

@@ -118,7 +118,8 @@ def check_editors(sights: Sequence[Sight]) -> list[Finding]:
 
 def _editor(sight: Sight) -> Finding:
     told = f"{sight.title}: {sight.file}"
-    again = f"mcp-e2e install {sight.editor}"
+    project = f"mcp-e2e install {sight.editor}"
+    again = f"{project} --user" if sight.users else project
     match sight.standing:
         case None:
             return warning(f"{sight.title}: {sight.said}", f"Repair the file, then: {again}")
@@ -129,6 +130,6 @@ def _editor(sight: Sight) -> Finding:
         case Standing.OTHER:
             return warning(f"{told}: e2e {sight.said}", f"{again} (what is switched off is switched on there)")
         case Standing.ELSEWHERE if sight.users:
-            return note(f"{told}: e2e {sight.said}", f"{again} writes the project's own file, which comes first.")
+            return note(f"{told}: e2e {sight.said}", f"{project} writes the project's own file, which comes first.")
         case Standing.ELSEWHERE | Standing.WRONG:
             return problem(f"{told}: e2e {sight.said}", again)
