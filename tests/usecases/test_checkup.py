@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -209,6 +210,23 @@ async def test_rights_space_and_file_system_of_the_state_folder(state: Layout, m
     told = bad(storage.check_storage(state.root))
     assert [state for state, what in told if "MiB are free" in what] == [State.PROBLEM]
     state.private.chmod(0o700)
+
+
+def test_a_state_folder_that_cannot_be_one_is_told(tmp_path: Path) -> None:
+    """A file stands where its private part must be: no command works with that."""
+    (tmp_path / "private").touch()
+    assert (State.PROBLEM, f"{tmp_path / 'private'} is no folder") in bad(storage.check_storage(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+def test_a_fix_can_be_typed_as_it_is(tmp_path: Path) -> None:
+    """On a path with what a shell takes for its own, too."""
+    folder = tmp_path / "it's mine" / "private"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    (fix,) = [each.fix for each in storage.check_storage(folder.parent) if "open to other" in each.what]
+    subprocess.run(fix, shell=True, check=True, timeout=50)
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 async def test_a_package_that_breaks_is_named(tmp_path: Path) -> None:
