@@ -77,11 +77,9 @@ class Services:
             return ok(f"service {name} is not running" + (f"; port {port} is free" if port else ""))
         owner = await aside(lambda: probes.port_owner(port))
         who = f"{owner.name} (pid {owner.pid}, in {owner.cwd})" if owner else "a program that cannot be seen"
-        return warning(
-            f"service {name} is not running, and port {port} is held by {who}",
-            f"If it is that service, mcp-e2e start {name} takes it over; else stop it, or choose another port (0: a "
-            "free one).",
-        )
+        other = f'Stop it, choose another port (0: a free one), or test against it by url = "http://127.0.0.1:{port}".'
+        own = f"If it is that ComfyUI, mcp-e2e start {name} takes it over; else: " if config.kind == "comfyui" else ""
+        return warning(f"service {name} is not running, and port {port} is held by {who}", own + other)
 
     async def beside(self) -> list[Finding]:
         """Other ComfyUIs of this machine, and what two of them would share."""
@@ -103,7 +101,8 @@ def check_tests(catalogue: Catalogue, loaded: Loaded) -> list[Finding]:
     if not tests:
         return [warning("no test is configured", "Add [[tests]] to mcp-e2e.toml (README: the first real test).")]
     whole = len(tests) - len({finding.what.split(":")[0] for finding in wrong})
-    return [ok(f"{whole} of {len(tests)} tests have all they need"), *wrong]
+    told = f"{whole} of {len(tests)} tests have all they need"
+    return [note(told) if wrong else ok(told), *wrong]
 
 
 def check_editors(sights: Sequence[Sight]) -> list[Finding]:
