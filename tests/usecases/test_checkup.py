@@ -17,7 +17,7 @@ from mcp_e2e.store.layout import Layout
 from mcp_e2e.usecases import checkup
 from mcp_e2e.usecases.checkup import State, machine, program, storage
 from mcp_e2e.usecases.checkup import project as project_checks
-from mcp_e2e.usecases.checkup.finding import Finding, ok
+from mcp_e2e.usecases.checkup.finding import Finding, note, ok
 from mcp_e2e.usecases.editors import Sight
 
 from .conftest import Servers
