@@ -36,7 +36,7 @@ def install(said: Said, client: str, dry_run: bool, force: bool, user: bool) -> 
         project=str(said.project) if said.project else None,
         config=str(said.config) if said.config else None,
     )
-    made = Editors(where, os.environ, Path.home()).install(Order(client, user, force, dry_run))
+    made = Editors(where, os.environ).install(Order(client, user, force, dry_run))
     return Outcome({**made.shown(), "diff": made.diff} if dry_run else made.shown(), text=_text(said, made, dry_run))
 
 
