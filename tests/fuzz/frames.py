@@ -34,7 +34,9 @@ def frames(seed: int, number: int, lead: str) -> Frames:
 
 
 def _line(kind: str, message: Message) -> Frames:
-    return Frames(kind, (message.body.encode("utf-8", "surrogatepass") + b"\n",), message.owed, message.maybe, message.strays)
+    return Frames(
+        kind, (message.body.encode("utf-8", "surrogatepass") + b"\n",), message.owed, message.maybe, message.strays
+    )
 
 
 def _broken(kind: str, rng: random.Random, messages: Messages) -> Frames:
@@ -48,7 +50,9 @@ def _broken(kind: str, rng: random.Random, messages: Messages) -> Frames:
         )
     cut = rng.randrange(len(data)) if rng.random() < 0.3 else len(data)
     line = bytes(data[:cut]) + b"\n"
-    return Frames(kind, (line, second.body.encode() + b"\n"), second.owed, (*first.owed, *first.maybe, *second.maybe), 1)
+    return Frames(
+        kind, (line, second.body.encode() + b"\n"), second.owed, (*first.owed, *first.maybe, *second.maybe), 1
+    )
 
 
 def _noise(kind: str, rng: random.Random, _: Messages) -> Frames:

@@ -1,4 +1,4 @@
-"""Lives of servers: each is begun, fed with inputs, watched, and ended well; what it did wrong is told with the input."""
+"""Lives of servers: each is begun, fed, watched, and ended well; what it did wrong is told with the input."""
 
 import time
 from collections import Counter

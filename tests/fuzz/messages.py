@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fuzz.values import STRINGS, Pairs, anything, mutated, text, written
+from tests.fuzz.values import anything, mutated, text, written
 
 PREFIX = "io.modelcontextprotocol/"
 VERSION, CAPABILITIES = f"{PREFIX}protocolVersion", f"{PREFIX}clientCapabilities"
@@ -21,9 +21,28 @@ ERAS = ("legacy", "modern")
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 URIS = (
     *("e2e://status", "e2e://progress", "e2e://runs", "e2e://config", "e2e://runs/1", "e2e://runs/latest/report"),
-    *("e2e://sessions/api/log", "e2e://jobs/x/log", "e2e://attempts/a/artifacts/b.png", "e2e://attempts/a/artifacts/%2e"),
-    *("e2e://jobs/../../x/log", "e2e://jobs/%2e%2e%2fx/log", "e2e://jobs/%00/log", "e2e://attempts/a/artifacts/../../b"),
-    *("e2e://", "e2e://status/", "E2E://STATUS", "e2e:status", "file:///etc/hostname", "http://127.0.0.1:9/", "", "\x00"),
+    *(
+        "e2e://sessions/api/log",
+        "e2e://jobs/x/log",
+        "e2e://attempts/a/artifacts/b.png",
+        "e2e://attempts/a/artifacts/%2e",
+    ),
+    *(
+        "e2e://jobs/../../x/log",
+        "e2e://jobs/%2e%2e%2fx/log",
+        "e2e://jobs/%00/log",
+        "e2e://attempts/a/artifacts/../../b",
+    ),
+    *(
+        "e2e://",
+        "e2e://status/",
+        "E2E://STATUS",
+        "e2e:status",
+        "file:///etc/hostname",
+        "http://127.0.0.1:9/",
+        "",
+        "\x00",
+    ),
     *("e2e://attempts/a/artifacts//b/thumbnail", "e2e://runs/%F0%9F%A7%AA", "e2e://runs/%ff%fe", "e2e://runs/\ud800"),
 )
 TOOLS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -189,8 +208,9 @@ class Messages:
         return Message(f"[{','.join(good.body for good in goods)}]", maybe=sum((good.owed for good in goods), ()))
 
     def wide(self, size: int) -> Message:
-        """A request with some text of so many characters: an argument, a name, an address, a member, its method."""
-        long = self.rng.choice(("a", "\u00e9", "\\")) * size
+        """A request of about so many bytes: an argument, a name, an address, a member or its method is long."""
+        unit = self.rng.choice(("a", "\u00e9", "\\"))
+        long = unit * (size // len(written(unit)[1:-1]))
         method, params = self.rng.choice(
             (
                 ("tools/call", {"name": "checkpoint", "arguments": {"result": "success", "note": long}}),
@@ -200,7 +220,7 @@ class Messages:
                 ("prompts/get", {"name": long}),
                 ("completion/complete", {"ref": {"type": "ref/prompt", "name": "run-e2e"}, "argument": {"name": long}}),
                 ("tools/list", {"cursor": long}),
-                ("tools/list", {"_meta": {**META, long: long}}),
+                ("tools/list", {"_meta": {**META, long: 1}}),
                 (long, {}),
             )
         )

@@ -18,6 +18,7 @@ ANSWER_S = 20.0
 SETTLE_S = 60.0
 LEAVE_S = 5.0
 _CHUNK = 1 << 16
+_NOTHING = memoryview(b"")
 
 
 class Pipes:
@@ -29,7 +30,8 @@ class Pipes:
         self._heard: deque[dict[str, Any]] = deque()
         self._part: list[bytes] = []
         self._questions = 0
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         self._stdin, self._stdout = process.stdin.fileno(), process.stdout.fileno()
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
@@ -65,7 +67,7 @@ class Pipes:
         while owed := self._ledger.open():
             if time.monotonic() > end:
                 raise Wrong(f"not answered within {SETTLE_S:g} s: {owed[:5]}")
-            self._pump(b"", 0.2)
+            self._pump(_NOTHING, 0.2)
             self._heard.clear()
 
     def leave(self) -> None:
@@ -105,16 +107,16 @@ class Pipes:
                     return said
             if time.monotonic() > end:
                 raise Wrong(f"question not answered within {ANSWER_S:g} s")
-            self._pump(b"", 0.5)
+            self._pump(_NOTHING, 0.5)
 
     def _write(self, data: bytes) -> None:
-        end = time.monotonic() + ANSWER_S
-        while data:
+        end, rest = time.monotonic() + ANSWER_S, memoryview(data)
+        while rest:
             if time.monotonic() > end:
                 raise Wrong(f"the server has not read for {ANSWER_S:g} s")
-            data = self._pump(data, 0.5)
+            rest = self._pump(rest, 0.5)
 
-    def _pump(self, data: bytes, seconds: float) -> bytes:
+    def _pump(self, data: memoryview, seconds: float) -> memoryview:
         """Write some and read some; what is still to be written."""
         with selectors.DefaultSelector() as ready:
             ready.register(self._stdout, selectors.EVENT_READ)

@@ -8,7 +8,6 @@ Ends with status 1, the seed, and the kept inputs when a server died, was silent
 
 import argparse
 import random
-import sys
 import tempfile
 from pathlib import Path
 

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from mcp import MCPError
 from mcp.types import (
-    INVALID_PARAMS,
     CompleteRequestParams,
     CompleteResult,
     Completion,
@@ -15,6 +13,7 @@ from mcp.types import (
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp import resources
+from mcp_e2e.entrypoints.mcp.invalid import invalid
 from mcp_e2e.usecases.prompting import templates
 
 MOST = 100  # the protocol's bound
@@ -29,7 +28,7 @@ async def complete(app: App, params: CompleteRequestParams) -> CompleteResult:
     """
     name = params.argument.name
     if name not in _arguments(params.ref):
-        raise MCPError(INVALID_PARAMS, f"{_called(params.ref)} has no argument {name!r}")
+        raise invalid(f"{_called(params.ref)} has no argument {name!r}")
     given = (params.context.arguments if params.context else None) or {}
     fitting = _fitting(await app.names.of(_KINDS.get(name, name), given), params.argument.value)
     shown = Completion(values=fitting[:MOST], total=len(fitting), has_more=len(fitting) > MOST)
