@@ -61,6 +61,7 @@ class Ledger:
         self._owed: Counter[str] = Counter()
         self._maybe: Counter[str] = Counter()
         self._strays = 0
+        self.seen: Counter[str] = Counter()  # what came, in kinds
 
     def ask(self, owed: Iterable[Id], maybe: Iterable[Id] = (), strays: int = 0) -> None:
         self._owed.update(map(_key, owed))
@@ -69,6 +70,7 @@ class Ledger:
 
     def hear(self, said: dict[str, Any]) -> None:
         """One message; Wrong when it answers what nobody asked, or once too often."""
+        self.seen[_kind(said)] += 1
         if "method" in said:
             if "id" in said:
                 raise Wrong(f"a request of the server's own: {str(said)[:300]}")
@@ -90,6 +92,17 @@ class Ledger:
     def open(self) -> list[str]:
         """What is owed still."""
         return sorted(+self._owed)
+
+
+def _kind(said: dict[str, Any]) -> str:
+    if "method" in said:
+        return str(said["method"])
+    if "error" in said:
+        return f"error {said['error']['code']}"
+    result = said["result"]
+    if not result.get("isError"):
+        return "result"
+    return f"isError {(result.get('structuredContent') or {}).get('code')}"
 
 
 def _key(number: Any) -> str:

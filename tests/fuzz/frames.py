@@ -4,10 +4,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.fuzz.messages import ERAS, Id, Message, Messages
+from tests.fuzz.messages import Id, Message, Messages
 from tests.fuzz.values import MIB, deep
-
-LEADS = ("legacy", "modern", "none")  # what a server is told first
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,10 @@ class Frames:
         return b"".join(self.writes)
 
 
-def frames(seed: int, number: int, lead: str) -> Frames:
-    """The input of that number; the same each time."""
+def frames(seed: int, number: int, era: str) -> Frames:
+    """The input of that number, mostly of that era; the same each time."""
     rng = random.Random(f"stdio {seed} {number}")
-    messages = Messages(rng, f"{seed}.{number}", lead if lead in ERAS else rng.choice(ERAS))
+    messages = Messages(rng, f"{seed}.{number}", era)
     (kind,) = rng.choices(list(_KINDS), [weight for weight, _ in _KINDS.values()])
     return _KINDS[kind][1](kind, rng, messages)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,8 @@ from tests.fuzz.answers import Wrong
 from tests.fuzz.project import Project, complained, mib
 
 MOST_GROWTH, MOST_MIB = 1.5, 60.0  # both have to be exceeded
-FEWEST = 300
+LONG, SHORT, EACH = 3_000, 40, 5
+LOOK = 50  # inputs between two looks at the memory
 _BAD = ("Traceback", "recorded answer", "Fatal", "never awaited", "Exception in ")
 
 
@@ -50,6 +51,7 @@ class Watch:
     number: int = -1
     data: bytes = b""
     sizes: list[float] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
 
     def look(self) -> None:
         self.sizes.append(mib(self.pid))
@@ -69,6 +71,7 @@ def life(tally: Tally, project: Project, pid: int, kept: Path, door: str) -> Ite
         file = kept / f"{door}-{watch.number}.bin"
         file.write_bytes(watch.data)
         tally.wrong += [f"{door} {watch.number}: {each} (input kept in {file})" for each in found]
+    tally.answers += watch.seen
     tally.lives += 1
     tally.seconds += time.monotonic() - began
 
@@ -88,16 +91,20 @@ def _judged(tally: Tally, project: Project, watch: Watch) -> Iterator[str]:
             yield f"memory grew from {first:.1f} to {last:.1f} MiB"
 
 
-LOOK = 50  # inputs between two looks at the memory
+@dataclass(frozen=True)
+class Plan:
+    """One life to come: which one it is, the numbers of its inputs, and whether it is one of the short ones."""
+
+    number: int
+    inputs: Sequence[int]
+    short: bool
 
 
-def lengths(total: int, long: int) -> Iterator[range]:
-    """Numbers of the inputs of each life: short and long ones in turn."""
-    begin, short = 0, False
+def plans(total: int) -> Iterator[Plan]:
+    """Lives for so many inputs: behind each long one some short ones, since beginnings are the hardest."""
+    begin, number = 0, 0
     while begin < total:
-        end = min(total, begin + (long // 50 if short else long))
-        yield range(begin, end)
-        begin, short = end, not short
-
-
-Feed = Callable[[Sequence[int], Tally], None]
+        short = number % EACH != 0
+        end = min(total, begin + (SHORT if short else LONG))
+        yield Plan(number, range(begin, end), short)
+        begin, number = end, number + 1

@@ -160,10 +160,9 @@ class Messages:
         """A known method, its parameters changed in one to three places."""
         method = self.rng.choice(_METHODS)
         params: Any = self.params(method)
+        inner = "arguments" if method == "tools/call" and self.rng.random() < 0.7 else None
         for _ in range(self.rng.choice((1, 1, 2, 3))):
-            params = mutated(self.rng, params)
-        if self.rng.random() < 0.4 and method == "tools/call" and isinstance(params, dict):
-            params["arguments"] = mutated(self.rng, params.get("arguments"))
+            params = {**params, inner: mutated(self.rng, params[inner])} if inner else mutated(self.rng, params)
         return self._asked(method, params, sure=False)
 
     def unknown(self) -> Message:

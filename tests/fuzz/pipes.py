@@ -22,11 +22,14 @@ _NOTHING = memoryview(b"")
 
 
 class Pipes:
-    """A client that writes and reads at once, so that neither side can wait for the other."""
+    """A client that writes and reads at once, so that neither side can wait for the other.
 
-    def __init__(self, process: subprocess.Popen[bytes], lead: str) -> None:
-        self.process, self.lead = process, lead
-        self._ledger = Ledger()
+    ``era`` is that of the connection, opened here; None: it is settled by whatever is put first.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], era: str | None) -> None:
+        self.process, self.era = process, era
+        self.ledger = Ledger()
         self._heard: deque[dict[str, Any]] = deque()
         self._part: list[bytes] = []
         self._questions = 0
@@ -35,36 +38,31 @@ class Pipes:
         self._stdin, self._stdout = process.stdin.fileno(), process.stdout.fileno()
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
-
-    def open(self) -> None:
-        """Say who we are, as the era wants it; ``none`` says nothing and lets the first input decide."""
-        if self.lead == "legacy":
-            self._asked("initialize", HELLO)
-            self._write(written({"jsonrpc": "2.0", "method": "notifications/initialized"}).encode() + b"\n")
-        elif self.lead == "modern":
-            self._asked("tools/list", {"_meta": META})
+        if era == "legacy":
+            self._shake()
+        elif era == "modern":
+            self.ask()
 
     def put(self, given: Frames) -> None:
-        self._ledger.ask(given.owed, given.maybe, given.strays)
+        self.ledger.ask(given.owed, given.maybe, given.strays)
         for data in given.writes:
             self._write(data)
 
     def ask(self) -> None:
         """A question that has to be answered rightly. Where nobody knows the era, the server tells it."""
-        number, method = self._questions, ("tools/list", "resources/templates/list")[self._questions % 30 > 0]
-        if self.lead == "none":
-            self.lead = "modern" if "result" in self._asked(method, {"_meta": META}) else "unshaken"
-        if self.lead == "unshaken":
-            self._asked("initialize", HELLO)
-            self.lead = "legacy"
-        said = self._asked(method, {"_meta": META} if self.lead == "modern" else {})
+        method = ("tools/list", "resources/templates/list")[self._questions % 30 > 0]
+        if self.era is None:
+            self.era = "modern" if lists(self._asked(method, {"_meta": META})) else "legacy"
+            if self.era == "legacy":
+                self._shake()
+        said = self._asked(method, {"_meta": META} if self.era == "modern" else {})
         if not lists(said):
-            raise Wrong(f"question {number} was answered with {str(said)[:400]}")
+            raise Wrong(f"{method} was answered with {str(said)[:400]}")
 
     def settle(self) -> None:
         """Everything owed is answered."""
         end = time.monotonic() + SETTLE_S
-        while owed := self._ledger.open():
+        while owed := self.ledger.open():
             if time.monotonic() > end:
                 raise Wrong(f"not answered within {SETTLE_S:g} s: {owed[:5]}")
             self._pump(_NOTHING, 0.2)
@@ -91,10 +89,14 @@ class Pipes:
         if found != code:
             raise Wrong(f"the server ended with {found} instead of {code}")
 
+    def _shake(self) -> None:
+        self._asked("initialize", HELLO)
+        self._write(written({"jsonrpc": "2.0", "method": "notifications/initialized"}).encode() + b"\n")
+
     def _asked(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self._questions += 1
         number = f"question-{self._questions}"
-        self._ledger.ask([number])
+        self.ledger.ask([number])
         self._write(written(request(number, method, params)).encode() + b"\n")
         return self._answer(number)
 
@@ -138,7 +140,7 @@ class Pipes:
             raise Wrong(f"the server has closed stdout and ended with {self.process.wait(LEAVE_S)}")
         for line in self._lines(some):
             said = message(line)
-            self._ledger.hear(said)
+            self.ledger.hear(said)
             self._heard.append(said)
 
     def _lines(self, some: bytes) -> Iterator[bytes]:

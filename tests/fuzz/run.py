@@ -12,10 +12,9 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz import over_pipes
-from tests.fuzz.lives import Tally, lengths
+from tests.fuzz.lives import Plan, Tally, plans
+from tests.fuzz.messages import ERAS
 from tests.fuzz.project import PYTHON
-
-LONG = 3_000
 
 
 def main() -> None:
@@ -24,14 +23,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--door", choices=("stdio",))
     parser.add_argument("--only", type=int, nargs="+", help="these inputs alone")
+    parser.add_argument("--era", choices=ERAS, default="legacy", help="of ``--only``")
     parser.add_argument("--python", default=PYTHON, help="the interpreter whose mcp-e2e is served; default: this one")
     options = parser.parse_args()
     kept = Path(tempfile.mkdtemp(prefix="mcp-e2e-fuzz-")).resolve()
     print(f"seed {options.seed}, {options.inputs} inputs, in {kept}", flush=True)
     tally = Tally()
-    lives = [options.only] if options.only else lengths(options.inputs, LONG)
-    for number, numbers in enumerate(lives):
-        over_pipes.live(tally, kept, options.seed, number, numbers, options.python)
+    lives = [Plan(options.era == "modern", options.only, False)] if options.only else plans(options.inputs)
+    for plan in lives:
+        over_pipes.live(tally, kept, options.seed, plan, options.python)
     print("\n".join(tally.told()))
     for line in tally.wrong:
         print("WRONG:", line)
