@@ -70,7 +70,7 @@ class Ledger:
 
     def hear(self, said: dict[str, Any]) -> None:
         """One message; Wrong when it answers what nobody asked, or once too often."""
-        self.seen[_kind(said)] += 1
+        self.seen[kind_of(said)] += 1
         if "method" in said:
             if "id" in said:
                 raise Wrong(f"a request of the server's own: {str(said)[:300]}")
@@ -94,7 +94,8 @@ class Ledger:
         return sorted(+self._owed)
 
 
-def _kind(said: dict[str, Any]) -> str:
+def kind_of(said: dict[str, Any]) -> str:
+    """A word or two for the tally."""
     if "method" in said:
         return str(said["method"])
     if "error" in said:

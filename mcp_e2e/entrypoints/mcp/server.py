@@ -20,6 +20,7 @@ from mcp_e2e.entrypoints.mcp import completions, prompts, resources
 from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.invalid import only_text
 from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.pages import page
 from mcp_e2e.entrypoints.mcp.progress import heartbeat
@@ -142,7 +143,7 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
         async with lifespan(server) as app, subscribed.told(app):
             yield app
 
-    return E2EServer(
+    server = E2EServer(
         "e2e",
         title="End-to-end tests",
         version=__version__,
@@ -162,6 +163,8 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
         on_get_prompt=_get_prompt,
         on_completion=_complete,
     )
+    server.middleware.insert(0, only_text)
+    return server
 
 
 def opens(options: Options, environ: Mapping[str, str]) -> Lifespan:
