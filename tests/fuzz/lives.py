@@ -78,7 +78,7 @@ def life(tally: Tally, project: Project, pid: int, kept: Path, door: str) -> Ite
 
 def _judged(tally: Tally, project: Project, watch: Watch) -> Iterator[str]:
     lines = complained(project)
-    tally.complaints.update(lines)
+    tally.complaints.update(line for line in lines if not line.startswith("MCP at "))
     bad = [place for place, line in enumerate(lines) if any(word in line for word in _BAD)]
     if bad:
         yield "stderr: " + " | ".join([*lines[max(0, bad[0] - 1) : bad[0] + 1], *lines[-3:]])

@@ -14,11 +14,13 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz import over_http, over_pipes
+from tests.fuzz.idle import Idle
 from tests.fuzz.lives import Plan, Tally, plans
 from tests.fuzz.messages import ERAS
 from tests.fuzz.project import PYTHON
 
 DOORS = {"stdio": (over_pipes.live, 0.6), "http": (over_http.live, 0.4)}  # and its share of the inputs
+SLOW, SESSIONS = 300, 1_000
 
 
 def feed(door: str, seed: int, lives: list[Plan], kept: Path, python: str = PYTHON) -> Tally:
@@ -46,6 +48,10 @@ def main() -> None:
         lives = [Plan(ERAS.index(options.era), options.only, False)] if options.only else list(plans(inputs))
         tally = feed(door, options.seed, lives, kept, options.python)
         print(f"{door}: " + "\n".join(tally.told()), flush=True)
+        wrong += tally.wrong
+    if not options.door and not options.only:
+        tally = Tally()
+        print("idle: " + "; ".join(Idle(SLOW, SESSIONS).live(tally, kept, options.python)), flush=True)
         wrong += tally.wrong
     for line in wrong:
         print(f"WRONG: {line}")

@@ -33,5 +33,7 @@ async def only_text(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
     except (UnicodeEncodeError, RecursionError) as error:
         if ctx.request_id is None:
             return None
-        raise invalid("params have text that is no Unicode (half a surrogate pair), or are nested too deeply") from error
+        raise invalid(
+            "params have text that is no Unicode (half a surrogate pair), or are nested too deeply"
+        ) from error
     return await call_next(ctx)
