@@ -55,10 +55,7 @@ class Idle:
                 said.append(self._stay(client, watch))
                 stop(process)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            project.leave()
+            project.leave(process)
         return said
 
     def _dawdle(self, port: int, client: Client) -> str:

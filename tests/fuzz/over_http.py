@@ -34,10 +34,7 @@ def live(tally: Tally, kept: Path, seed: int, plan: Plan, python: str) -> None:
             client.ask()
             stop(process)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        project.leave()
+        project.leave(process)
 
 
 def _feed(tally: Tally, watch: Watch, client: Client, port: int, seed: int, number: int) -> None:

@@ -39,7 +39,4 @@ def live(tally: Tally, kept: Path, seed: int, plan: Plan, python: str) -> None:
             else:
                 pipes.stop()
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        project.leave()
+        project.leave(process)

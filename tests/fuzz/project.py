@@ -67,8 +67,13 @@ class Project:
                 start_new_session=True,
             )
 
-    def leave(self) -> None:
-        """End what its keepers still run, and take it away."""
+    def leave(self, server: subprocess.Popen[bytes]) -> None:
+        """End the server and what its keepers still run, and take it all away."""
+        server.kill()
+        for pipe in (server.stdin, server.stdout):
+            if pipe is not None:
+                pipe.close()
+        server.wait()
         for process in psutil.process_iter():
             try:
                 words = [*process.cmdline(), process.cwd()]

@@ -15,10 +15,10 @@ from tests.fuzz.run import feed
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="waits for pipes as POSIX does")
 
 
-@pytest.mark.parametrize(("door", "inputs", "number"), [("stdio", 150, 0), ("stdio", 60, 1), ("http", 150, 0)])
+@pytest.mark.parametrize(("door", "inputs", "number"), [("stdio", 120, 1), ("http", 120, 0)])
 def test_strange_inputs_change_nothing(door: str, inputs: int, number: int, tmp_path: Path) -> None:
     """Each is refused or answered, the next question is answered rightly, and the server ends well."""
-    tally = feed(door, 6, [Plan(number, range(inputs), number == 1)], tmp_path)
+    tally = feed(door, 6, [Plan(number, range(inputs), short=True)], tmp_path)
     assert tally.wrong == []
     assert tally.inputs == inputs
 
