@@ -55,7 +55,7 @@ def _reply(result: dict[str, Any], content: list[Any]) -> None:
 
 
 class Ledger:
-    """Who is owed an answer, over one connection. ``settle`` after ``hear`` of everything."""
+    """Who is owed an answer, over one connection. ``strays``: so many may go to ids that nobody is known to have used."""
 
     def __init__(self) -> None:
         self._owed: Counter[str] = Counter()
@@ -84,7 +84,7 @@ class Ledger:
             if book[key] > 0:
                 book[key] -= 1
                 return
-        if self._strays > 0:
+        if self._strays > 0 and key not in self._owed and key not in self._maybe:
             self._strays -= 1
             return
         raise Wrong(f"an answer to what was not asked, or one too many: {str(said)[:300]}")

@@ -49,11 +49,17 @@ def test_what_no_answer_may_be(line: bytes) -> None:
 def test_who_is_owed_an_answer() -> None:
     """One for each request, of the very id; a second one, or one to nobody, is noticed."""
     ledger = Ledger()
-    ledger.ask(["1", 1], ["maybe"])
+    ledger.ask(["1", 1], ["maybe"], strays=1)
     for number in ("1", "maybe"):
         ledger.hear({"id": number, "result": {}})
     assert ledger.open() == ["int 1"]
-    for number in ("1", "maybe", True):
+    ledger.hear({"id": "stray", "result": {}})
+    ledger.ask([], strays=1)
+    for number in ("1", "maybe"):
+        with pytest.raises(Wrong):
+            ledger.hear({"id": number, "result": {}})
+    ledger.hear({"id": True, "result": {}})
+    for number in ("other", True):
         with pytest.raises(Wrong):
             ledger.hear({"id": number, "result": {}})
 
