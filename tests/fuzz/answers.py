@@ -55,7 +55,7 @@ def _reply(result: dict[str, Any], content: list[Any]) -> None:
 
 
 class Ledger:
-    """Who is owed an answer, over one connection. ``strays``: so many may go to ids that nobody is known to have used."""
+    """Who is owed an answer, over one connection. ``strays``: so many may go to ids that nobody has used."""
 
     def __init__(self) -> None:
         self._owed: Counter[str] = Counter()
