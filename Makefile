@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PROJECT ?= .
 MINUTES ?= 10
+INPUTS ?= 50000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
@@ -10,7 +11,7 @@ NEEDS_NPX = command -v npx >/dev/null || { \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test interop inspect opening bench soak crowd
+.PHONY: help demo test interop inspect opening bench soak crowd fuzz
 
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
@@ -21,6 +22,7 @@ help:
 	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
 	@echo 'make soak      twelve servers used and killed at random, what they did checked; MINUTES=10'
 	@echo 'make crowd     fifty HTTP clients and eight stdio servers on one project, in MINUTES=10'
+	@echo 'make fuzz      both doors fed with 50,000 inputs that no client should send; INPUTS=50000'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
 
 demo: $(VENV)/.installed
@@ -56,6 +58,9 @@ soak: $(VENV)/.installed
 
 crowd: $(VENV)/.installed
 	@$(BIN)/python -m tests.soak.clients --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/.installed
+	@$(BIN)/python -m tests.fuzz.run --inputs $(INPUTS) $(if $(SEED),--seed $(SEED))
 
 # A stamp names the folder it was made in: a copied or moved .venv, or one whose Python is gone, is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(VENV)/.made 2>/dev/null),$(CURDIR))

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from mcp_e2e.errors import UsageError
 
+_LONGEST = 100  # characters of a name that may be one misspelt
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -50,6 +52,6 @@ class Template:
 
 def not_known(problem: str, name: str, known: list[str]) -> UsageError:
     """``problem`` with the name that was meant, or those there are."""
-    near = get_close_matches(name, known, 1)
+    near = get_close_matches(name[:_LONGEST], known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(known) or 'none'}"
     return UsageError(f"{problem}; {hint}")

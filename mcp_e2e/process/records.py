@@ -27,6 +27,7 @@ from mcp_e2e.process.locks import FileLock
 
 T = TypeVar("T")
 BUSY_LOOKS = 100
+_LONGEST = 255  # bytes, on all common file systems
 _PHASES = {
     "starting": JobState.STARTING,
     "running": JobState.RUNNING,
@@ -70,9 +71,11 @@ def look(jobs_dir: Path, job_id: str) -> Job:
         NotFound: an id that was never launched here.
         StoreError: it belongs to a version whose files mean something else than this one knows.
     """
+    if not _is_plain(job_id):
+        raise NotFound(f"no job {job_id!r} here", job=job_id)
     folder = jobs_dir / job_id
     held = FileLock.is_held(folder / "lock")  # before the files: a job that ends meanwhile must not look lost
-    spec = _read(folder / "spec.json") if _is_plain(job_id) else None
+    spec = _read(folder / "spec.json")
     if spec is None:
         raise NotFound(f"no job {job_id!r} here", job=job_id)
     state, end = _read(folder / "state.json"), _read(folder / "exit.json")
@@ -199,7 +202,10 @@ def _of(kind: type[T], stored: Mapping[str, Any]) -> T:
 
 
 def _is_plain(job_id: str) -> bool:
-    return bool(job_id) and not job_id.startswith(".") and "/" not in job_id and "\\" not in job_id
+    """Whether it can be the name of a folder, and of none elsewhere."""
+    if not job_id.isprintable() or job_id.startswith(".") or "/" in job_id or "\\" in job_id:
+        return False
+    return 0 < len(job_id.encode()) <= _LONGEST
 
 
 if sys.platform == "win32":

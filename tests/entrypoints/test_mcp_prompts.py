@@ -95,3 +95,12 @@ def test_a_wrong_request_is_answered_with_invalid_params(name: str, values: dict
         prompts.get(name, values)
     assert caught.value.code == -32602
     assert said in caught.value.message
+
+
+def test_a_wrong_request_is_not_sent_back_whole() -> None:
+    """What a client sent may be large; the error is not, and names beginning and end."""
+    with pytest.raises(MCPError) as caught:
+        prompts.get("run" + "x" * 1_000_000 + "!", None)
+    assert len(caught.value.message) < 2_000
+    assert "prompt 'runxxx" in caught.value.message
+    assert "characters left out" in caught.value.message

@@ -1,6 +1,7 @@
 """Addresses: each finds its reader and its names, and nothing else does. (Contents: ``test_mcp_serve``.)"""
 
 import pytest
+from mcp import MCPError
 
 from mcp_e2e.entrypoints.mcp import resources
 
@@ -70,3 +71,12 @@ def test_a_long_log_is_read_from_its_end() -> None:
     assert len(shown) <= resources.MAX_LOG_BYTES + 100
     assert shown.splitlines()[1].startswith("line ")
     assert shown.endswith("line 199999\n")
+
+
+async def test_a_long_address_of_nothing_is_not_sent_back_whole() -> None:
+    """The error has a bound, its message and its data."""
+    with pytest.raises(MCPError) as caught:
+        await resources.read(None, None, "e2e://nothing/" + "x" * 1_000_000)
+    assert caught.value.code == -32602
+    assert len(str(caught.value.error)) < 4_000
+    assert caught.value.error.data["uri"].startswith("e2e://nothing/xxx")

@@ -15,6 +15,7 @@ from mcp_e2e.errors import NotFound
 from mcp_e2e.model.jobs import JobState
 from mcp_e2e.process import jobs
 from mcp_e2e.process.identity import identity, is_alive, own_identity, send_signal
+from mcp_e2e.process.locks import FileLock
 
 
 async def test_what_the_files_and_the_lock_say_together(room):
@@ -24,9 +25,17 @@ async def test_what_the_files_and_the_lock_say_together(room):
     assert jobs.look(room.dir, spec.id).state is JobState.STARTING
     os.close(lock)
     assert jobs.look(room.dir, spec.id).state is JobState.NEVER_STARTED
-    for unknown in ("j-unknown", "", "..", "../jobs", ".new"):
+    for unknown in ("j-unknown", "", "..", "../jobs", ".new", "j-\0", "j" * 300, "\ud800"):
         with pytest.raises(NotFound):
             jobs.look(room.dir, unknown)
+
+
+async def test_a_name_that_is_no_jobs_opens_no_file(room, monkeypatch):
+    """Not even to look whether somebody holds its lock."""
+    monkeypatch.setattr(FileLock, "is_held", lambda _: pytest.fail("a file was looked at"))
+    for elsewhere in ("../../x", "..\\x", ".", "j\0"):
+        with pytest.raises(NotFound):
+            jobs.look(room.dir, elsewhere)
 
 
 async def test_a_torn_or_foreign_file_does_not_hide_the_other_jobs(room):

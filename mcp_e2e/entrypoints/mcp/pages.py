@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from mcp import MCPError
-from mcp.types import INVALID_PARAMS, PaginatedRequestParams
+from mcp.types import PaginatedRequestParams
+
+from mcp_e2e.entrypoints.mcp.invalid import invalid
 
 T = TypeVar("T")
 
@@ -28,4 +29,4 @@ def _begin(cursor: str, total: int) -> int:
     number = cursor.removeprefix(_PREFIX)
     if cursor.startswith(_PREFIX) and number.isascii() and number.isdecimal() and 0 < int(number[:9]) < total:
         return int(number[:9])
-    raise MCPError(INVALID_PARAMS, f"unknown cursor {cursor[:40]!r}: list without a cursor to begin anew")
+    raise invalid(f"unknown cursor {cursor[:40]!r}: list without a cursor to begin anew")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from mcp import MCPError
-from mcp.types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
+from mcp.types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
+from mcp_e2e.entrypoints.mcp.invalid import invalid
 from mcp_e2e.errors import UsageError
 from mcp_e2e.model.prompts import Template, not_known
 from mcp_e2e.usecases.prompting import templates
@@ -34,5 +34,5 @@ def get(name: str, values: Mapping[str, str] | None) -> GetPromptResult:
             raise not_known(f"there is no prompt {name!r}", name, list(templates()))
         content = TextContent(text=template.filled(values or {}))
     except UsageError as error:
-        raise MCPError(INVALID_PARAMS, error.message) from error
+        raise invalid(error.message) from error
     return GetPromptResult(description=template.description, messages=[PromptMessage(role="user", content=content)])

@@ -11,7 +11,6 @@ from urllib.parse import unquote
 from mcp import MCPError
 from mcp.types import (
     INTERNAL_ERROR,
-    INVALID_PARAMS,
     BlobResourceContents,
     ReadResourceResult,
     Resource,
@@ -20,6 +19,7 @@ from mcp.types import (
 )
 
 from mcp_e2e.bootstrap import App
+from mcp_e2e.entrypoints.mcp.invalid import invalid, short
 from mcp_e2e.errors import E2EError, NotFound
 from mcp_e2e.model.runs import Caller
 
@@ -154,8 +154,8 @@ async def _read(row: _Row, app: App, caller: Caller, names: list[str], uri: str)
     except NotFound as error:
         raise _not_found(uri) from error
     except E2EError as error:
-        data = {"uri": uri, "code": error.code, "remedy": error.advice}
-        raise MCPError(INTERNAL_ERROR, error.message, data) from error
+        data = {"uri": short(uri), "code": error.code, "remedy": short(error.advice)}
+        raise MCPError(INTERNAL_ERROR, short(error.message), data) from error
 
 
 def _contents(uri: str, content: Content, mime: str) -> ReadResourceResult:
@@ -166,7 +166,7 @@ def _contents(uri: str, content: Content, mime: str) -> ReadResourceResult:
 
 
 def _not_found(uri: str) -> MCPError:
-    return MCPError(INVALID_PARAMS, f"Resource not found: {uri}", {"uri": uri})
+    return invalid(f"Resource not found: {uri}", uri=uri)
 
 
 def _json(value: Mapping[str, Any] | list[dict[str, Any]]) -> tuple[Content, str]:

@@ -13,6 +13,7 @@ from mcp_e2e.entrypoints.mcp.schemas import input_schema, kinds_of
 from mcp_e2e.entrypoints.mcp.tools import TOOLS, Tool
 from mcp_e2e.errors import UsageError
 
+_LONGEST = 100  # characters of a name that may be one misspelt
 _KINDS = {
     "string": "text",
     "boolean": "true or false",
@@ -124,7 +125,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant: it begins so (``wait``), is spelt alike, or contains it."""
-    names, said = list(known), name.lower().replace("-", "_")
+    names, said = list(known), name[:_LONGEST].lower().replace("-", "_")
     begun = [known for known in names if said and known.startswith(said)]
     near = get_close_matches(said, names, 1)
     return next(iter([*begun, *near, *(known for known in names if said and (said in known or known in said))]), None)
