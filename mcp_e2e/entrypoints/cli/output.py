@@ -56,7 +56,10 @@ class Outcome:
 
 
 def utf8_streams() -> None:
-    """Any text can be printed, whatever the terminal's or pipe's encoding is said to be."""
+    """Any text can be printed, whatever the terminal's or pipe's encoding is said to be, and where they are closed."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  to the process's end
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             utf8 = codecs.lookup(stream.encoding).name == "utf-8"
