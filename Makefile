@@ -11,16 +11,17 @@ NEEDS_NPX = command -v npx >/dev/null || { \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test interop inspect opening bench soak fuzz
+.PHONY: help demo test interop inspect opening bench soak crowd fuzz
 
 help:
 	@echo 'make demo      see it work, in about 20 s: a session, a run, three red tests, the refusal'
 	@echo 'make test      linters, types, import floors and the whole test suite'
-	@echo 'make interop   the MCP Inspector against the server; needs Node (npx) and the network'
+	@echo 'make interop   Inspector, conformance suite, an older client against the server; needs npx, the network'
 	@echo 'make inspect   the MCP Inspector in your browser, on the project PROJECT=folder; needs npx too'
 	@echo 'make opening   records what the server answers first anew, after a change of what it says of itself'
 	@echo 'make bench     what a session saves and what the guard costs, measured here; some minutes'
 	@echo 'make soak      twelve servers used and killed at random, what they did checked; MINUTES=10'
+	@echo 'make crowd     fifty HTTP clients and eight stdio servers on one project, in MINUTES=10'
 	@echo 'make fuzz      both doors fed with 50,000 inputs that no client should send; INPUTS=50000'
 	@echo 'PYTHON=python3.12 make demo   takes another Python for a new .venv'
 
@@ -38,7 +39,7 @@ test: $(VENV)/.installed-test
 
 interop: $(VENV)/.installed-test
 	@$(NEEDS_NPX)
-	@$(BIN)/python tests/interop/run.py
+	@$(BIN)/python -m tests.interop.run
 
 inspect: $(VENV)/.installed
 	@$(NEEDS_NPX)
@@ -54,6 +55,9 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(BIN)/python -m tests.soak.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+crowd: $(VENV)/.installed
+	@$(BIN)/python -m tests.soak.clients --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/.installed
 	@$(BIN)/python -m tests.fuzz.run --inputs $(INPUTS) $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,6 @@
 """Configuration: the file, ``.env`` and ``MCP_E2E_*`` become one frozen ``Settings``; nobody else reads them."""
 
-from mcp_e2e.settings.discover import FILE_NAME, Where, discover
+from mcp_e2e.settings.discover import FILE_NAME, Where, discover, home_folder
 from mcp_e2e.settings.expand import UnsetVariable, expand, masked, unset_names
 from mcp_e2e.settings.expect import ExpectConfig, wishes
 from mcp_e2e.settings.load import check, load
@@ -38,6 +38,7 @@ __all__ = [
     "check",
     "discover",
     "expand",
+    "home_folder",
     "json_schema",
     "load",
     "masked",

@@ -96,9 +96,19 @@ def _forbidden(environ: Mapping[str, str], folder: Path) -> str | None:
     if folder == Path(folder.anchor):
         return "the root of the file system"
     homes = [Path(environ[name]) for name in ("HOME", "USERPROFILE") if environ.get(name)]
-    if any(folder == home.resolve() for home in homes or [Path.home()]):
+    if not homes and (home := home_folder()):
+        homes = [home]
+    if any(folder == home.resolve() for home in homes):
         return "your home folder"
     return None
+
+
+def home_folder() -> Path | None:
+    """The user's folder; None where neither the environment nor the system knows one (a container's nameless user)."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def _absolute(text: str, cwd: Path) -> Path:

@@ -11,7 +11,7 @@ import anyio
 
 from mcp_e2e.contracts import Progress
 from mcp_e2e.decisions import next_step, schedule
-from mcp_e2e.errors import E2EError, StoreError, UsageError
+from mcp_e2e.errors import E2EError, NotFound, StoreError, UsageError
 from mcp_e2e.model.answers import AttemptAnswer
 from mcp_e2e.model.runs import Attempt, AttemptState, Caller, Run, Verdict
 from mcp_e2e.process import jobs
@@ -66,10 +66,31 @@ class Attempts:
             passage.told = {"test": due, "status": "running"}
             attempt = known or await self._begin(caller, test, dict(params or {}), timeout_s, passage)
             attempt = await self._wait(attempt, wait_seconds, progress)
+        return await self._handed_over(caller, attempt, checkpoint, joined=known is not None, advice=passage.advice)
+
+    async def outcome(self, caller: Caller, attempt_id: str, *, checkpoint: bool = False) -> AttemptAnswer:
+        """What ``run`` would answer now to whoever began this attempt; begins nothing.
+
+        Raises:
+            NotFound: there is no such attempt.
+            SetupError: it could not start.
+        """
+        await self._place.open()
+        await self._execution.take_over()
+        attempt = await self._place.run(lambda con: attempts.standing(con, attempt_id))
+        if attempt is None:
+            why = await self._place.run(partial(setbacks.of_attempt, attempt=attempt_id, at=self._place.now()))
+            raise why or NotFound(f"there is no attempt {attempt_id!r}")
+        return await self._handed_over(self._place.identified(caller), attempt, checkpoint)
+
+    async def _handed_over(
+        self, caller: Caller, attempt: Attempt, checkpoint: bool, *, joined: bool = True, advice: str | None = None
+    ) -> AttemptAnswer:
+        """The answer; with it the verdict of an attempt that has ended is delivered."""
         recorded = None
         if checkpoint and not attempt.open and attempt.verdict not in {Verdict.LOST, Verdict.CANCELLED}:
             recorded = await self._checkpoint(caller, attempt)
-        answer = await self._answer(attempt, joined=known is not None, recorded=recorded, advice=passage.advice)
+        answer = await self._answer(attempt, joined=joined, recorded=recorded, advice=advice)
         if not attempt.open:
             await self._place.run(lambda con: attempts.deliver(con, attempt.id, self._place.now()))
         return answer

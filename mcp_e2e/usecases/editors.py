@@ -9,9 +9,11 @@ from typing import Any
 from mcp_e2e.adapters.editors import EDITORS, NAME, Editor
 from mcp_e2e.adapters.editors.files import Held, hold, write
 from mcp_e2e.adapters.editors.formats import Unreadable, put, servers
-from mcp_e2e.adapters.editors.launch import Launch, Standing
+from mcp_e2e.adapters.editors.launch import Launch, Standing, switched_on
 from mcp_e2e.errors import ConfigError, UsageError
-from mcp_e2e.settings import Where
+from mcp_e2e.process.redaction import Redactor
+from mcp_e2e.settings import Where, home_folder
+from mcp_e2e.usecases.masking import blanked, handed_over
 from mcp_e2e.usecases.replies import program
 
 
@@ -27,7 +29,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Installed:
-    """``done``: created, changed, unchanged; would be created or changed by a dry run. ``diff`` is the change."""
+    """``done``: created, changed, unchanged; would be created or changed by a dry run. ``diff`` is the change.
+
+    What the file hands to programs, ours or others', as variables and headers is blanked in ``entry`` and ``diff``.
+    """
 
     editor: str
     file: Path
@@ -58,12 +63,12 @@ class Sight:
 
 
 class Editors:
-    """``where``: the project as every command finds it; ``home``: the user's folder."""
+    """``where``: the project as every command finds it; ``home``: the user's folder, where it is another one."""
 
-    def __init__(self, where: Where, environ: Mapping[str, str], home: Path) -> None:
+    def __init__(self, where: Where, environ: Mapping[str, str], home: Path | None = None) -> None:
         self._launch = Launch(tuple(program()), where.project, where.file if where.named else None)
         self._environ = environ
-        self._home = home
+        self._home = home or home_folder()
 
     def install(self, order: Order) -> Installed:
         """Put our entry into the editor's file; nothing else in it changes, and nothing where it is right.
@@ -74,23 +79,24 @@ class Editors:
         """
         editor = EDITORS[order.editor]
         file = self._file(editor, order)
-        entry = {**editor.first, **self._launch.entry(), **editor.besides}
+        entry = self._entry(editor)
         held = hold(file)
         try:
             there = servers(editor.format, held.text)
             standing = self._judged(there, order, file)
             right = standing is Standing.RIGHT
-            text = held.text if right else self._text(editor, held, entry, standing)
+            text = held.text if right else self._text(editor, held, there, standing)
         except Unreadable as error:
             raise _by_hand(editor, file, error, entry) from error
         if not right and not order.dry_run:
             write(held, text)
+        hidden = Redactor(handed_over(editor.format.read(held.text)))
         return Installed(
             order.editor,
             file,
             _done(held, order, right=right),
-            there[NAME] if right else entry,
-            _diff(file, held, text),
+            blanked(there[NAME] if right else entry, hidden),
+            hidden.text(_diff(file, held, text)),
             tuple(self._notes(there, standing)),
             "Nothing was written; without --dry-run it is." if order.dry_run and not right else editor.then,
         )
@@ -120,6 +126,8 @@ class Editors:
         if not order.user:
             return editor.in_project(self._launch.project)
         file = editor.of_user(self._environ, self._home)
+        if file is None and editor.home is not None:
+            raise UsageError("your home folder is not known", remedy=f"Set HOME or {editor.home[0]}, then call again.")
         if file is None:
             having = ", ".join(name for name, each in EDITORS.items() if each.home)
             raise UsageError(
@@ -140,9 +148,12 @@ class Editors:
             )
         return standing
 
-    def _text(self, editor: Editor, held: Held, entry: Mapping[str, Any], standing: Standing | None) -> str:
+    def _entry(self, editor: Editor) -> dict[str, Any]:
+        return {**editor.first, **self._launch.entry(), **editor.besides}
+
+    def _text(self, editor: Editor, held: Held, there: Mapping[str, Any], standing: Standing | None) -> str:
         known = standing not in {None, Standing.FOREIGN}
-        values = self._launch.entry() if known else entry
+        values = {**self._launch.entry(), **switched_on(there[NAME])} if known else self._entry(editor)
         return put(editor.format, held.text, NAME, values, anew=standing is Standing.FOREIGN)
 
     def _notes(self, there: Mapping[str, Any], standing: Standing | None) -> Iterator[str]:

@@ -77,6 +77,12 @@ class Execs:
         answer = self._place.masked(ended(job, shell, self._place.now(), redactor), env)
         return answer.model_copy(update={"advice": passage.advice})
 
+    async def outcome(self, job_id: str) -> ExecAnswer:
+        """What ``run`` would answer now to whoever began this job; runs nothing. Raises NotFound."""
+        await self._place.open()
+        job = await self._wait(job_id, 0, None)
+        return self._place.masked(ended(job, None, self._place.now(), self._place.redactor()))
+
     def _spec(self, argv: list[str], cwd: Path, env: Mapping[str, str], timeout_s: float | None) -> JobSpec:
         settings = self._place.settings().settings.exec
         allow = DEFAULT_ENV_ALLOW if settings.env_allow is None else settings.env_allow

@@ -5,12 +5,12 @@ file is replaced as a whole.
 """
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mcp_e2e.adapters.editors.files import replace
 from mcp_e2e.errors import Differs, UsageError
 from mcp_e2e.formats.prompts import TARGETS
 from mcp_e2e.formats.prompts.agents_block import FILE, Unplaceable, block, placed
@@ -24,10 +24,14 @@ State = Literal["missing", "same", "differs", "foreign", "outside"]
 
 @dataclass(frozen=True)
 class Planned:
-    """``name`` below the folder, with ``/``; ``file`` is what it leads to; ``data``: what it should hold."""
+    """``name`` below the folder, with ``/``; ``file``: what it leads to.
+
+    It holds ``before``, None where it is not there, and should hold ``data``.
+    """
 
     name: str
     file: Path
+    before: bytes | None
     data: bytes
     state: State
 
@@ -66,6 +70,7 @@ class Exporting:
 
         Raises:
             UsageError: a file is somebody else's, or cannot be read or written.
+            ConfigError: somebody has written one of them meanwhile.
         """
         planned = self._plan(targets)
         blocked = [why for each in planned if (why := each.blocked)]
@@ -74,7 +79,7 @@ class Exporting:
                 f"nothing was written: {'; '.join(blocked)}",
                 remedy="Move it away, choose another --target or --to, or replace it with --force.",
             )
-        for each in planned:
+        for each in {each.file: each for each in planned}.values():  # through links two names may be one file
             if each.state != "same":
                 _replace(each)
         return planned
@@ -89,11 +94,11 @@ class Exporting:
         file, before = self._found(name)
         data = text.encode()
         if before is None:
-            return Planned(name, file, data, self._state(file, "missing"))
+            return Planned(name, file, before, data, self._state(file, "missing"))
         if b"\r\n" in before:  # as git or an editor has checked it out
             data = data.replace(b"\n", b"\r\n")
         ours = is_ours(before.decode("utf-8", "replace"))
-        return Planned(name, file, data, self._state(file, _compared(before, data)) if ours else "foreign")
+        return Planned(name, file, before, data, self._state(file, _compared(before, data)) if ours else "foreign")
 
     def _agents(self, text: str) -> Planned:
         file, before = self._found(FILE)
@@ -101,7 +106,8 @@ class Exporting:
             data = placed(before or b"", text)
         except Unplaceable as error:
             raise UsageError(f"{file} {error}", remedy="Repair it by hand, or leave it out with --target.") from error
-        return Planned(FILE, file, data, self._state(file, "missing" if before is None else _compared(before, data)))
+        state: State = "missing" if before is None else _compared(before, data)
+        return Planned(FILE, file, before, data, self._state(file, state))
 
     def _found(self, name: str) -> tuple[Path, bytes | None]:
         """What ``name`` leads to, and its bytes; None where there is nothing yet."""
@@ -121,16 +127,8 @@ def _compared(before: bytes, data: bytes) -> State:
 
 
 def _replace(each: Planned) -> None:
-    draft = each.file.with_name(f".{each.file.name}.{os.getpid()}")
     try:
-        each.file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(each.data)
-            if each.file.exists():
-                shutil.copymode(each.file, draft)
-            os.replace(draft, each.file)  # noqa: PTH105  over an existing file on every system
-        finally:
-            draft.unlink(missing_ok=True)
+        replace(each.file, each.before, each.data)
     except OSError as error:
         raise UsageError(
             f"{each.file} cannot be written: {error.strerror}", remedy="Correct its rights, then call again."

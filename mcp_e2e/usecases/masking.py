@@ -15,6 +15,7 @@ from mcp_e2e.settings import Loaded
 from mcp_e2e.settings.expand import names
 
 T = TypeVar("T")
+_HANDING = frozenset({"env", "headers", "http_headers"})
 
 
 def redactor_of(
@@ -56,6 +57,20 @@ def _own_secrets(env: Mapping[str, str]) -> Iterator[str]:
     for name, value in env.items():
         if looks_secret(name) and len(value) >= SHORTEST and not _is_path(value):
             yield value
+
+
+def handed_over(value: Any, *, all_of_it: bool = False) -> Iterator[str]:
+    """What another program's configuration hands on as variables and headers, and what has a secret-looking name."""
+    match value:
+        case str() if all_of_it and len(value) >= SHORTEST and "${" not in value and not _is_path(value):
+            yield value
+        case Mapping():
+            for name, item in value.items():
+                handing = name in _HANDING or looks_secret(str(name))
+                yield from handed_over(item, all_of_it=all_of_it or handing)
+        case list() | tuple():
+            for item in value:
+                yield from handed_over(item, all_of_it=all_of_it)
 
 
 def _is_path(value: str) -> bool:

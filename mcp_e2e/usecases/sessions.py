@@ -57,6 +57,10 @@ class Sessions:
             passage.outcome, passage.told = _told(session)
         return await self._answer(session, passage.advice)
 
+    async def outcome(self, service: str) -> SessionAnswer:
+        """What ``start`` would answer now to whoever began it; starts nothing."""
+        return await self._answer(await self._sights.look(service))
+
     async def _answer(self, session: Session, advice: str | None = None) -> SessionAnswer:
         facts = await session_facts(session, self._place)
         usual = await self._boots.estimate(session.service) if facts["elapsed_s"] is not None else None

@@ -66,11 +66,15 @@ class Tracing:
         return result, told
 
     def tell(self, told: Told) -> None:
-        if self._telling is not None:
+        if self._telling is None:
+            return
+        try:
             for span in told.spans:
                 self._telling.tell(span)
             for context in told.links:
                 self._telling.link(context)
+        except Exception:  # what is stored is stored, whatever a sampler or processor of others does
+            log.exception("a span could not be told")
 
     def environment(self, con: Connection, attempt: Attempt) -> dict[str, str]:
         """The variables that put the spans of the attempt's own program into our trace.

@@ -58,6 +58,10 @@ def test_the_project_in_every_way_to_write_it(
         ({"url": "http://127.0.0.1:1/mcp"}, Standing.FOREIGN, "names no program"),
         ({"command": ["mcp-e2e"]}, Standing.FOREIGN, "names no program"),
         ("text", Standing.FOREIGN, "names no program"),
+        ({"command": "npx", "args": ["pw", "--output-dir", "/src/mcp-e2e"]}, Standing.FOREIGN, "another program: npx"),
+        ({"command": "uvx", "args": ["mcp-e2e", "serve"], "disabled": True}, Standing.OTHER, "off"),
+        ({"command": "env", "args": ["A=b", "/usr/bin/mcp-e2e", "serve"]}, Standing.OTHER, "another mcp-e2e"),
+        ({"command": "${env:VENV}/bin/mcp-e2e", "args": ["serve"]}, Standing.OTHER, "another mcp-e2e"),
         ({"command": "/gone/bin/mcp-e2e", "args": ["serve"]}, Standing.WRONG, "not there: /gone/bin/mcp-e2e"),
         ({"command": "C:\\gone\\mcp-e2e.EXE", "args": ["serve"]}, Standing.WRONG, "not there"),
         ({"command": sys.executable, "args": ["-m", "mcp_e2e", "serve"]}, Standing.OTHER, "another mcp-e2e"),
@@ -70,6 +74,19 @@ def test_other_entries(launch: Launch, entry: object, standing: Standing, said: 
     judged = launch.judge(entry)
     assert judged[0] is standing
     assert said in judged[1]
+
+
+@pytest.mark.parametrize("word", ["${workspaceFolder}/.venv/mcp-e2e", ".venv/mcp-e2e", "./.venv/mcp-e2e"])
+def test_a_program_in_the_project_is_found_as_editors_find_it(launch: Launch, word: str) -> None:
+    """From the project's folder, wherever we are called."""
+    (launch.project / ".venv").mkdir()
+    beside = launch.project / ".venv" / "mcp-e2e"
+    beside.symlink_to(launch.program[0])
+    entry = {"command": word, "args": ["serve"]}
+
+    assert Launch((str(beside),), launch.project).judge(entry)[0] is Standing.RIGHT
+    beside.unlink()
+    assert launch.judge(entry) == (Standing.WRONG, f"names a program that is not there: {word}")
 
 
 def test_a_named_configuration_must_be_named_there_too(launch: Launch, tmp_path: Path) -> None:

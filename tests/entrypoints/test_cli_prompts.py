@@ -1,10 +1,12 @@
 """prompts export: files are made, kept, compared; nobody else's is touched."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from mcp_e2e.adapters.editors import files
 from mcp_e2e.entrypoints.cli import run
 
 MINE = "---\nname: run-e2e\n---\nmine\n"
@@ -113,6 +115,31 @@ def test_a_link_out_of_the_folder_is_not_written_through(project: Path, capsys: 
     assert f"AGENTS.md leads out of the folder, to {outside}" in capsys.readouterr().err
     assert outside.read_text() == "# All projects\n"
     assert export("--target", "skills") == 0
+
+
+def test_what_is_protected_or_changes_meanwhile_is_left(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `install` leaves it: who has protected or just written AGENTS.md keeps what is in it."""
+    file = project / "AGENTS.md"
+    file.write_text("# Mine\n")
+    flush = os.fsync
+
+    def others_write(fd: int) -> None:
+        flush(fd)
+        file.write_text("# Mine, and more\n")
+
+    monkeypatch.setattr(files.os, "fsync", others_write)
+    assert export("--target", "agents") == 8
+    assert "has been changed meanwhile" in capsys.readouterr().err
+    monkeypatch.setattr(files.os, "fsync", flush)
+
+    file.chmod(0o444)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: bool(Path(path).stat().st_mode & 0o200))  # as no root
+    assert export("--target", "agents") == 2
+    assert f"{file} cannot be written: it is write-protected" in capsys.readouterr().err
+    assert len([*project.iterdir()]) == len(["mcp-e2e.toml", "AGENTS.md"])
+    assert file.read_text() == "# Mine, and more\n"
 
 
 def test_the_folder_may_be_another_one(project: Path, tmp_path: Path) -> None:

@@ -163,3 +163,11 @@ def test_nothing_is_drawn_where_nothing_has_changed(
     monkeypatch.setenv("COLUMNS", "9")
     drawn.draw(["1"])
     assert capsys.readouterr().out == "\x1b[H\x1b[2J1\x1b[K\n\x1b[J"
+
+
+def test_a_line_is_cut_by_what_it_takes_on_the_terminal() -> None:
+    """A wide character takes two columns, an accent none: else lines break, and the next ones are drawn wrong."""
+    assert cut("日本語 abc", 7) == "日本語 "
+    assert cut("日本語 abc", 5) == "日本"
+    assert cut("e\u0301e\u0301e", 2) == "e\u0301e\u0301"
+    assert cut("\x1b[31m日本\x1b[0mx", 3) == "\x1b[31m日\x1b[0m"

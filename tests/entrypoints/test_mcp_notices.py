@@ -117,7 +117,7 @@ async def test_whoever_changes_something_is_heard(subscribed: Subscribed, projec
 
 async def test_another_server_is_heard(subscribed: Subscribed, project: Path, cli) -> None:
     """What its client begins and what ends there by itself: an attempt, on the pages of its run too, and a job."""
-    waits = ["sh", "-c", "until [ -e go ]; do sleep 0.02; done"]
+    waits = ["sh", "-c", "until [ -e gone ]; do sleep 0.02; done"]
     async with subscribed() as (actor, _), subscribed("e2e://progress", "e2e://status") as (client, ear):
         begun = await actor.call_tool("run_test", {"test": "waits", "wait_seconds": 0})
         run = begun.structured_content["position"]["run"]
@@ -129,6 +129,7 @@ async def test_another_server_is_heard(subscribed: Subscribed, project: Path, cl
         async with subscribed(f"e2e://runs/{run}", f"e2e://runs/{run}/report") as (_, reader):
             (project / "go").touch()
             await reader.until(f"e2e://runs/{run}", f"e2e://runs/{run}/report")
+        (project / "gone").touch()
         while job in await jobs(client):
             await ear.until("e2e://status")
 
@@ -150,12 +151,12 @@ async def test_who_unsubscribes_or_leaves_is_told_no_more(environ: dict[str, str
         for uri in ("e2e://status", "e2e://runs"):
             await client.session.send_request(SubscribeRequest(params=SubscribeRequestParams(uri=uri)), EmptyResult)
         await client.session.send_request(
-            UnsubscribeRequest(params=UnsubscribeRequestParams(uri="e2e://status")), EmptyResult
+            UnsubscribeRequest(params=UnsubscribeRequestParams(uri="e2e://runs")), EmptyResult
         )
         await client.call_tool("plan_run", {"tests": ["asks"]})
-        await ear.until("e2e://runs")
+        await ear.until("e2e://status")  # which is told after the other
         told += ear.all
-    assert "e2e://status" not in told
+    assert "e2e://runs" not in told
 
 
 async def test_no_list_is_said_to_change(subscribed: Subscribed, era: str) -> None:

@@ -9,9 +9,13 @@ import pytest
 from mcp import MCPError
 from PIL import Image
 
+from tests.entrypoints.wire import serving
+
 PAINTS = """
 import os, pathlib, random
 from PIL import Image
+
+from tests.entrypoints.wire import serving
 out = pathlib.Path(os.environ["MCP_E2E_OUTPUT_DIR"])
 noise = Image.frombytes("RGB", (900, 600), random.Random(1).randbytes(900 * 600 * 3))
 (out / "in a").mkdir()
@@ -32,10 +36,19 @@ def paints(project) -> None:
 
 
 async def test_a_thumbnail_is_read_by_its_address(connect, meet, paints) -> None:
-    """An image of at most 256 pixels and 20,000 bytes; what is no picture is an error that says so."""
+    """An image of at most 256 pixels and 20,000 bytes; what is no picture is an error that says so. The answer links to
+    the whole pictures."""
     async with connect() as client:
         agent = await meet(client)
-        attempt = await agent.does("run_test", test="paints")
+        result = await agent.call("run_test", test="paints")
+        attempt = result.structured_content
+        links = {each.name: (each.uri, each.mime_type, each.size) for each in result.content[1:]}
+        assert links == {
+            each["name"]: (each["uri"], "image/png", each["bytes"])
+            for each in attempt["evidence"]["artifacts"]
+            if each["name"].endswith(".png")
+        }
+        assert len(links) == 3
         uris = {each["name"]: each["uri"] for each in attempt["evidence"]["artifacts"]}
         templates = [each.uri_template for each in (await client.list_resource_templates()).resource_templates]
         assert "e2e://attempts/{attempt}/artifacts/{name}/thumbnail" in templates
@@ -54,3 +67,14 @@ async def test_a_thumbnail_is_read_by_its_address(connect, meet, paints) -> None
             await client.read_resource(f"e2e://attempts/{attempt['attempt']}/artifacts/none.png/thumbnail")
         assert missing.value.code == -32602
         await agent.does("stop_session")
+
+
+async def test_a_client_from_before_links_gets_none(environ, project, paints, cli) -> None:
+    """2024-11-05 knows of no resource_link; the pictures stand in the evidence all the same."""
+    async with serving(environ, project) as wire:
+        hello = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
+        assert (await wire.ask("initialize", hello))["result"]["protocolVersion"] == "2024-11-05"
+        await wire.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        result = (await wire.ask("tools/call", {"name": "run_test", "arguments": {"test": "paints"}}))["result"]
+        assert [block["type"] for block in result["content"]] == ["text"]
+        assert "bild ü.png" in result["content"][0]["text"]

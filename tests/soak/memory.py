@@ -19,16 +19,24 @@ FEWEST = 9
 
 @dataclass
 class Memory:
-    """Sizes in MiB by name and pid, in the order they were taken."""
+    """Sizes in MiB by name and pid, in the order they were taken. ``names``: of the servers to watch; empty: all.
 
+    ``service``: whose keeper is watched; ``warm_s``: so long a process only warms up.
+    """
+
+    names: frozenset[str] = SAFE
+    service: str = "calm"
+    warm_s: float = 0.0
     seen: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     async def watch(self, project: Project, phase: Phase) -> None:
         while not phase.calm.is_set():
-            watched = {f"server {name}": who.pid for name, who in servers().items() if name in SAFE}
+            watched = {
+                f"server {name}": who.pid for name, who in servers().items() if name in self.names or not self.names
+            }
             for job in list_jobs(project.state.jobs):
-                if job.live and job.labels.get("service") == "calm" and job.keeper:
-                    watched["keeper of calm"] = job.keeper.pid
+                if job.live and job.labels.get("service") == self.service and job.keeper:
+                    watched[f"keeper of {self.service}"] = job.keeper.pid
             for name, pid in watched.items():
                 try:
                     self.seen[name, pid].append(psutil.Process(pid).memory_info().rss / 2**20)
@@ -39,7 +47,8 @@ class Memory:
     def thirds(self) -> dict[str, tuple[float, float, float]]:
         """The medians of each that was seen for long."""
         found = {}
-        for (name, pid), sizes in self.seen.items():
+        for (name, pid), seen in self.seen.items():
+            sizes = seen[round(self.warm_s / EVERY_S) :]
             third = len(sizes) // 3
             if len(sizes) >= FEWEST:
                 parts = sizes[:third], sizes[third:-third], sizes[-third:]

@@ -93,17 +93,17 @@ class Soak:
         return done / max(1, sum(calls.values()))
 
     def _tell(self, reckoning: Reckoning) -> None:
-        print("calls:    " + _line(self.book.calls))
-        print("kills:    " + _line(self.chaos.kills))
-        print("attempts: " + _line(reckoning.verdicts))
-        print("jobs:     " + _line(reckoning.states))
+        print("calls:    " + line(self.book.calls))
+        print("kills:    " + line(self.chaos.kills))
+        print("attempts: " + line(reckoning.verdicts))
+        print("jobs:     " + line(reckoning.states))
         refused = sum(times for name, times in self.book.calls.items() if name.endswith(" refused"))
         print(f"refused:  {refused}; real work: {self._real():.0%} of calls for tests and commands")
         for name, sizes in self.memory.thirds().items():
             print(f"memory:   {name} {' -> '.join(f'{size:.1f}' for size in sizes)} MiB")
 
 
-def _line(counts: dict[str, int]) -> str:
+def line(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {times}" for name, times in sorted(counts.items(), key=lambda each: str(each[0])))
 
 

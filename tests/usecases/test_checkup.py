@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from mcp_e2e.store.layout import Layout
 from mcp_e2e.usecases import checkup
 from mcp_e2e.usecases.checkup import State, machine, program, storage
 from mcp_e2e.usecases.checkup import project as project_checks
-from mcp_e2e.usecases.checkup.finding import Finding, ok
+from mcp_e2e.usecases.checkup.finding import Finding, note, ok
 from mcp_e2e.usecases.editors import Sight
 
 from .conftest import Servers
@@ -97,7 +98,7 @@ async def test_what_keeps_services_and_tests_from_starting(examine: Examine, pro
     assert "service api needs ${UNSET_HERE}, which is not set" in services
     assert "test w: the workflow file" in tests
     assert "test c: ${TOO} is not set" in tests
-    assert found["Tests"][0] == ok("0 of 2 tests have all they need")
+    assert found["Tests"][0] == note("0 of 2 tests have all they need")
     wrong = [each for each in found["Services"] + found["Tests"] if each.state is State.PROBLEM]
     assert len(wrong) == 4
     assert all(each.fix for each in wrong)
@@ -117,6 +118,7 @@ async def test_who_holds_a_port_and_an_address_where_nobody_answers(examine: Exa
     assert told["api"].state is told["far"].state is State.WARNING
     assert f"port {port} is held by" in told["api"].what
     assert f"(pid {os.getpid()}," in told["api"].what
+    assert "takes it over" not in told["api"].fix  # as a start says: only a ComfyUI can be proven to be the service
     assert "Nothing listens at http://127.0.0.1:9" in told["far"].what
 
 
@@ -211,6 +213,23 @@ async def test_rights_space_and_file_system_of_the_state_folder(state: Layout, m
     state.private.chmod(0o700)
 
 
+def test_a_state_folder_that_cannot_be_one_is_told(tmp_path: Path) -> None:
+    """A file stands where its private part must be: no command works with that."""
+    (tmp_path / "private").touch()
+    assert (State.PROBLEM, f"{tmp_path / 'private'} is no folder") in bad(storage.check_storage(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+def test_a_fix_can_be_typed_as_it_is(tmp_path: Path) -> None:
+    """On a path with what a shell takes for its own, too."""
+    folder = tmp_path / "it's mine" / "private"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    (fix,) = [each.fix for each in storage.check_storage(folder.parent) if "open to other" in each.what]
+    subprocess.run(fix, shell=True, check=True, timeout=50)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 async def test_a_package_that_breaks_is_named(tmp_path: Path) -> None:
     """One that is found, has the right version, and cannot be imported."""
     (tmp_path / "PIL.py").write_text("raise ImportError('libjpeg is missing')")
@@ -286,3 +305,10 @@ def test_what_the_editors_entries_do() -> None:
     assert next(each.fix for each in project_checks.check_editors([Sight("claude", "C", Path("f"))])).startswith(
         "mcp-e2e install claude"
     )
+
+
+def test_the_users_own_file_is_mended_where_it_is() -> None:
+    """The project's one would leave it as wrong as it was."""
+    for standing in (Standing.WRONG, Standing.OTHER, Standing.FOREIGN):
+        sight = Sight("codex", "Codex", Path("g"), standing, "does so", users=True)
+        assert project_checks.check_editors([sight])[0].fix.startswith("mcp-e2e install codex --user")

@@ -176,7 +176,7 @@ async def test_a_verdict_that_cannot_be_stored_at_once_is_not_made_again(
     monkeypatch.setattr(execution, "settled", reluctant)
     monkeypatch.setattr(execution, "RETRY_S", 0.05)
     followed: list[object] = []
-    monkeypatch.setattr(execution, "follow_workflow", lambda *work: followed.append(work))
+    monkeypatch.setattr(workflows, "follow_workflow", lambda *work: followed.append(work))
     async with server() as app:
         assert (await run(app, "picture")).verdict == "passed"
     assert told == told[:1] * 2

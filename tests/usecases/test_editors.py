@@ -11,7 +11,7 @@ import pytest
 from mcp_e2e.adapters.editors import EDITORS, files
 from mcp_e2e.adapters.editors.launch import Standing
 from mcp_e2e.errors import ConfigError, UsageError
-from mcp_e2e.settings import Where
+from mcp_e2e.settings import Where, discover
 from mcp_e2e.usecases.editors import Editors, Installed, Order
 
 OURS = '"e2e": {"command": "/old/bin/mcp-e2e", "args": ["serve"], "env": {"TOKEN": "t"}}'
@@ -223,3 +223,54 @@ def test_what_is_looked_at_may_be_broken(editors: Editors, project: Path) -> Non
 
     assert "line 1, column 2" in seen["claude"].said
     assert seen["cursor"].standing is Standing.FOREIGN
+
+
+@pytest.mark.parametrize("editor", EDITORS)
+def test_what_is_switched_off_is_switched_on(editor: str, install: Install, project: Path, editors: Editors) -> None:
+    """Whoever installs wants it; a look then finds nothing more to be done."""
+    file = install(editor).file
+    off = "enabled = false\n" if file.suffix == ".toml" else '"disabled": true, "command"'
+    text = file.read_text()
+    file.write_text(text + off if file.suffix == ".toml" else text.replace('"command"', off))
+    assert [sight.said for sight in editors.look() if sight.standing] == ["is switched off"]
+
+    assert install(editor).done == "changed"
+    assert [sight.standing for sight in editors.look() if sight.standing] == [Standing.RIGHT]
+    assert install(editor).done == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("editor", "text"),
+    [
+        ("claude", '{"mcpServers": {"a": {"command": "x", "env": {"PASS_OF_A": "s3cret-value"}}}}'),
+        ("claude", '{"mcpServers": {"e2e": {"command": "mcp-e2e", "env": {"A": "s3cret-value"}}}}'),
+        ("vscode", '{"servers": {"a": {"url": "http://a", "headers": {"Authorization": "Bearer s3cret-value"}}}}'),
+        ("codex", 'api_key = "s3cret-value"\n[mcp_servers.a]\ncommand = "x"\nenv = { A = "s3cret-value" }\n'),
+    ],
+)
+def test_what_programs_are_handed_is_not_shown(editor: str, text: str, install: Install, project: Path) -> None:
+    """The change is for people and agents to read; the file has what it had."""
+    file = project / EDITORS[editor].file
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+
+    shown = [install(editor, dry_run=True), install(editor), install(editor)]
+    assert "s3cr" not in str([[each.diff, each.entry] for each in shown])
+    assert "***" in shown[0].diff
+    assert str(project) in shown[0].diff
+    assert "s3cr" in file.read_text()
+
+
+def test_a_user_without_a_home_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's nameless one: projects are found and written all the same."""
+    monkeypatch.setattr(Path, "home", _nowhere)
+    (project / ".git").mkdir()
+    where = discover({}, project)
+    assert Editors(where, {}).install(Order("codex")).done == "created"
+    assert len(Editors(where, {}).look()) == len(EDITORS)
+    with pytest.raises(UsageError, match="home folder is not known"):
+        Editors(where, {}).install(Order("codex", user=True))
+
+
+def _nowhere() -> Path:
+    raise RuntimeError("Could not determine home directory.")

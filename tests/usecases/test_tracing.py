@@ -293,3 +293,26 @@ def test_an_exporter_that_is_not_there_is_said_and_nothing_else_happens(caplog: 
     """Traces are no reason to fail."""
     assert opened(["jaeger"], {}) is None
     assert "no traces are sent to 'jaeger': no such exporter is installed" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"])
+def test_what_the_sdk_does_not_take_keeps_nobody_from_working(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said in the log; servers start, and commands answer."""
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    monkeypatch.setenv(name, "-1")
+    assert bootstrap.telemetry({"OTEL_TRACES_EXPORTER": "console"}) is None
+    assert name in caplog.text or "max_queue_size" in caplog.text
+
+
+def test_a_processor_that_breaks_costs_no_verdict(caplog: pytest.LogCaptureFixture) -> None:
+    """What is to be told is committed by then."""
+
+    class Breaking(Telemetry):
+        def tell(self, span: Span) -> None:
+            raise RuntimeError(f"cannot tell {span.name}")
+
+    told = tracing.Told([Span("t", TraceContext("1" * 32, "2" * 16), None, 1.0, 2.0, {})])
+    tracing.Tracing(Breaking(TracerProvider(shutdown_on_exit=False), owned=True)).tell(told)
+    assert "cannot tell t" in caplog.text

@@ -32,12 +32,13 @@ class Editor:
     def in_project(self, project: Path) -> Path:
         return project / self.file
 
-    def of_user(self, environ: Mapping[str, str], home: Path) -> Path | None:
-        """The user's own file, for all projects; None where we do not touch it."""
+    def of_user(self, environ: Mapping[str, str], home: Path | None) -> Path | None:
+        """The user's own file, for all projects; None where we do not touch it, or do not know where it is."""
         if self.home is None:
             return None
         variable, folder, file = self.home
-        return Path(environ.get(variable) or home / folder) / file
+        own = environ.get(variable) or (home / folder if home else None)
+        return Path(own) / file if own else None
 
 
 EDITORS: Mapping[str, Editor] = {

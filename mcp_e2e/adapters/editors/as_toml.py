@@ -93,4 +93,6 @@ def _pairs(values: Mapping[str, Any]) -> list[str]:
 def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(writing.text, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return writing.text(value) if isinstance(value, str) else str(value)

@@ -1,4 +1,4 @@
-"""An editor's file on disk: read as bytes, and replaced as a whole or not at all."""
+"""A person's file on disk, an editor's or AGENTS.md: read as bytes, and replaced as a whole or not at all."""
 
 import contextlib
 import os
@@ -25,12 +25,17 @@ class Held:
 def hold(file: Path) -> Held:
     """Raises ConfigError for what cannot be read or is no UTF-8."""
     try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return Held(file, None)
+        data = _data(file)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.", remedy="Make it a readable file.") from error
-    return Held(file, data, decoded(file, data))
+    return Held(file, data, decoded(file, data) if data is not None else "")
+
+
+def _data(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def write(held: Held, text: str) -> None:
@@ -40,11 +45,7 @@ def write(held: Held, text: str) -> None:
     """
     try:
         data = (_MARK if (held.data or b"").startswith(_MARK) else b"") + text.encode()
-        target = held.file.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if held.data is not None and not os.access(target, os.W_OK):
-            raise PermissionError(0, "it is write-protected")
-        _replace(held, target, data)
+        replace(held.file, held.data, data)
     except UnicodeEncodeError as error:
         raise ConfigError(
             f"{held.file} cannot be written: a path to be named in it is not UTF-8.", remedy="Rename that folder."
@@ -53,17 +54,25 @@ def write(held: Held, text: str) -> None:
         raise ConfigError(f"{held.file} cannot be written: {error.strerror}.", remedy="Correct its rights.") from error
 
 
-def _replace(held: Held, target: Path, data: bytes) -> None:
+def replace(file: Path, before: bytes | None, data: bytes) -> None:
+    """``data`` instead of ``before``, None where there was no file; rights, owner and link as ``write``.
+
+    Raises OSError, and ConfigError where it is not any more what it was before.
+    """
+    target = file.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if before is not None and not os.access(target, os.W_OK):
+        raise PermissionError(0, "it is write-protected")
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     draft = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            _as_before(file.fileno(), target)
-            os.fsync(file.fileno())
-        if hold(held.file).data != held.data:
-            raise ConfigError(f"{held.file} has been changed meanwhile.", remedy="Call again.")
+        with os.fdopen(handle, "wb") as new:
+            new.write(data)
+            new.flush()
+            _as_before(new.fileno(), target)
+            os.fsync(new.fileno())
+        if _data(file) != before:
+            raise ConfigError(f"{file} has been changed meanwhile.", remedy="Call again.")
         os.replace(draft, target)  # noqa: PTH105  over an existing file on every system
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _OURS = frozenset({"mcp-e2e", "mcp_e2e"})
+_SWITCHES = {"enabled": True, "disabled": False}
+_SEPARATOR = re.compile(r"[\\/]")
 _FOLDER_NAMES = re.compile(r"\$\{(?:workspaceFolder|CLAUDE_PROJECT_DIR(?::-\.)?)\}")
 
 
@@ -43,13 +45,13 @@ class Launch:
     def judge(self, entry: Any) -> tuple[Standing, str]:
         """What that entry does, and a sentence on it."""
         words = _words(entry)
-        if not any(_name(word) in _OURS for word in words):
+        if not _starts_us(words):
             return Standing.FOREIGN, f"starts another program: {words[0]}" if words else "names no program to start"
-        command, *args = words
-        if entry.get("enabled") is False or entry.get("disabled") is True:
+        command, args = self._command(words[0]), words[1:]
+        if switched_on(entry):
             return Standing.OTHER, "is switched off"
-        if shutil.which(command) is None:
-            return Standing.WRONG, f"names a program that is not there: {command}"
+        if "${" not in command and shutil.which(command) is None:
+            return Standing.WRONG, f"names a program that is not there: {words[0]}"
         if "serve" not in args:
             return Standing.WRONG, "does not say serve"
         project = self._folder(_said(args, "--project"))
@@ -59,16 +61,34 @@ class Launch:
         config = self._folder(_said(args, "--config"))
         if self.config is not None and (config is None or not _same(config, self.config)):
             return Standing.OTHER, f"does not name --config {self.config}"
-        program = tuple(words[: words.index("serve")])
+        program = (command, *args[: args.index("serve")])
         if os.path.normcase(" ".join(program)) != os.path.normcase(" ".join(self.program)):
             return Standing.OTHER, f"starts another mcp-e2e than this one: {' '.join(program)}"
         return Standing.RIGHT, "starts this program for this project"
+
+    def _command(self, word: str) -> str:
+        """As a path where it is one; what else an editor puts in for ``${…}`` is not known here."""
+        return str(self._folder(word)) if _SEPARATOR.search(word) else word
 
     def _folder(self, said: str | None) -> Path | None:
         """None where nothing is said: the server then finds its project as every command does."""
         if said is None:
             return None
         return self.project / _FOLDER_NAMES.sub(lambda _: str(self.project), said)
+
+
+def switched_on(entry: Any) -> dict[str, bool]:
+    """What must be said in an entry that is switched off to switch it on; nothing for any other."""
+    off = entry if isinstance(entry, Mapping) else {}
+    return {name: on for name, on in _SWITCHES.items() if off.get(name) is (not on)}
+
+
+def _starts_us(words: Sequence[str]) -> bool:
+    """The command itself, or a name that a runner is given (uvx, python -m); a folder called so is none of them."""
+    return any(
+        _name(word) in _OURS and (at == 0 or not _SEPARATOR.search(word) or words[at + 1 : at + 2] == ["serve"])
+        for at, word in enumerate(words)
+    )
 
 
 def _words(entry: Any) -> list[str]:
@@ -79,7 +99,7 @@ def _words(entry: Any) -> list[str]:
 
 
 def _name(word: str) -> str:
-    return re.split(r"[\\/]", word)[-1].lower().removesuffix(".exe")
+    return _SEPARATOR.split(word)[-1].lower().removesuffix(".exe")
 
 
 def _said(args: Sequence[str], flag: str) -> str | None:

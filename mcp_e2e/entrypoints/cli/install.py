@@ -1,15 +1,19 @@
 """install: lets an editor or agent start this server for the project."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mcp_e2e.adapters.editors import EDITORS
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
-from mcp_e2e.settings import discover
-from mcp_e2e.usecases.editors import Editors, Installed, Order
+
+if TYPE_CHECKING:
+    from mcp_e2e.usecases.editors import Installed
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e install claude\nmcp-e2e install codex --dry-run")
@@ -23,13 +27,16 @@ def install(said: Said, client: str, dry_run: bool, force: bool, user: bool) -> 
 
     The file is the project's own. Nothing else in it changes; what cannot be understood is left as it is.
     """
+    from mcp_e2e.settings import discover  # noqa: PLC0415  as in work.inside
+    from mcp_e2e.usecases.editors import Editors, Order  # noqa: PLC0415
+
     where = discover(
         os.environ,
         Path.cwd(),
         project=str(said.project) if said.project else None,
         config=str(said.config) if said.config else None,
     )
-    made = Editors(where, os.environ, Path.home()).install(Order(client, user, force, dry_run))
+    made = Editors(where, os.environ).install(Order(client, user, force, dry_run))
     return Outcome({**made.shown(), "diff": made.diff} if dry_run else made.shown(), text=_text(said, made, dry_run))
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from mcp_e2e.entrypoints.cli.options import Said
@@ -45,10 +46,21 @@ def cut(line: str, width: int) -> str:
     """``line`` in at most ``width`` columns; colours take none, and are switched off at its end."""
     shown, room = [], width
     for part in _ESCAPES.split(line):
-        kept = part if part.startswith("\x1b") else part[:room]
-        room -= 0 if part.startswith("\x1b") else len(kept)
-        shown.append(kept)
+        if part.startswith("\x1b"):
+            shown.append(part)
+            continue
+        for char in part:
+            room -= _columns(char)
+            if room < 0:
+                break
+            shown.append(char)
     return "".join(shown)
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
 class Screen:

@@ -8,8 +8,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, ResourceLink, TextContent
 
+from mcp_e2e.adapters.media import content_type
 from mcp_e2e.entrypoints.mcp.arguments import Arguments
 from mcp_e2e.entrypoints.mcp.handlers import Visit
 from mcp_e2e.entrypoints.mcp.schemas import fits, output_schema
@@ -17,10 +18,12 @@ from mcp_e2e.entrypoints.mcp.tools import TOOLS, Tool
 from mcp_e2e.entrypoints.mcp.usage import example, find, parse
 from mcp_e2e.errors import ConfigError, E2EError, Refused, StoreError, UsageError
 from mcp_e2e.formats.text import clip, plain
+from mcp_e2e.model.answers import Answer
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 45.0
+MOST_LINKS = 8
 _PATIENCE_BY_CLIENT = {
     "claude-code": 240.0,  # no request limit worth the name, idle limit of minutes that progress resets
     "Visual Studio Code": 240.0,  # waits without a limit; over HTTP 300 s
@@ -43,9 +46,30 @@ async def call(name: str, arguments: Mapping[str, Any] | None, at: Visit) -> Cal
     except Exception:
         logger.exception("tool %s failed", name)
         return failed(name, E2EError(f"{name} failed inside the server; the log on its stderr says where."))
-    shown = clip(answer.shown() | (await position(at) if answer.position is None else {}))
+    return await answered(answer, at)
+
+
+async def answered(answer: Answer, at: Visit) -> CallToolResult:
+    """A use-case's answer as a tool's result."""
+    said = answer.shown()
+    shown = clip(said | (await position(at) if answer.position is None else {}))
     told = {key: value for key, value in shown.items() if key != "position"}
-    return _result(shown, plain(told | {"position": shown.get("position")}))  # its own facts first
+    result = _result(shown, plain(told | {"position": shown.get("position")}))  # its own facts first
+    if at.links:
+        result.content.extend(_images(said))
+    return result
+
+
+def _images(said: Mapping[str, Any]) -> list[ResourceLink]:
+    """The pictures that an attempt gave, to be shown by a client that can; the bytes are read when somebody looks."""
+    evidence = said.get("evidence")
+    listed = evidence.get("artifacts", ()) if isinstance(evidence, Mapping) else ()
+    found = [(each, content_type(each["name"])) for each in listed]
+    return [
+        ResourceLink(uri=each["uri"], name=each["name"], mime_type=mime, size=each["bytes"])
+        for each, mime in found
+        if mime.startswith("image/")
+    ][:MOST_LINKS]
 
 
 async def _parsed(tool: Tool, arguments: Mapping[str, Any] | None, at: Visit) -> Arguments:

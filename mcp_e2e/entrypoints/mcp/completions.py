@@ -13,7 +13,6 @@ from mcp.types import (
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp import resources
-from mcp_e2e.entrypoints.mcp.invalid import invalid
 from mcp_e2e.usecases.prompting import templates
 
 MOST = 100  # the protocol's bound
@@ -21,16 +20,14 @@ _KINDS = {"tests": "test"}  # arguments by another name than that of what they n
 
 
 async def complete(app: App, params: CompleteRequestParams) -> CompleteResult:
-    """The names that go on from what was typed, those that begin with it first.
+    """The names that go on from what was typed, those that begin with it first; none for what nobody knows.
 
-    Raises:
-        MCPError: -32602 when there is no such prompt, template or argument.
+    An unknown prompt or argument is no error here: nobody wants to read one while typing, and using it is one.
     """
     name = params.argument.name
-    if name not in _arguments(params.ref):
-        raise invalid(f"{_called(params.ref)} has no argument {name!r}")
     given = (params.context.arguments if params.context else None) or {}
-    fitting = _fitting(await app.names.of(_KINDS.get(name, name), given), params.argument.value)
+    known = await app.names.of(_KINDS.get(name, name), given) if name in _arguments(params.ref) else []
+    fitting = _fitting(known, params.argument.value)
     shown = Completion(values=fitting[:MOST], total=len(fitting), has_more=len(fitting) > MOST)
     return CompleteResult(completion=shown)
 
@@ -41,10 +38,6 @@ def _arguments(ref: PromptReference | ResourceTemplateReference) -> Sequence[str
         return [argument.name for argument in prompt.arguments] if prompt else []
     known = ref.uri in {template.uri_template for template in resources.templates()}
     return re.findall(r"\{(\w+)\}", ref.uri) if known else []
-
-
-def _called(ref: PromptReference | ResourceTemplateReference) -> str:
-    return f"prompt {ref.name!r}" if isinstance(ref, PromptReference) else f"resource template {ref.uri!r}"
 
 
 def _fitting(names: Sequence[str], typed: str) -> list[str]:

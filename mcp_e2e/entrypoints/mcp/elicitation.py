@@ -149,7 +149,7 @@ def _patience(params: CallToolRequestParams, at: Visit) -> float:
         given = parse(find(params.name), params.arguments)
     except UsageError:  # a wrong call, repeated until it was refused
         return at.patience_s
-    return at.wait(getattr(given, "wait_seconds", None))
+    return at.asked(getattr(given, "wait_seconds", None))
 
 
 async def _reply(ctx: Context, question: _Question) -> ElicitResult | None:

@@ -1,5 +1,6 @@
 """Ten lines a tool at most: the parsed arguments go to one use-case, its answer comes back."""
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,15 +14,22 @@ Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Visit:
-    """A call's surroundings: what it may use, who asks, how long it waits unless it says, where progress goes."""
+    """A call's surroundings: what it may use, who asks, how long it waits unless it says and at most, where progress
+    goes, whether the client knows of links."""
 
     app: App
     caller: Caller
     patience_s: float
     progress: Progress
+    at_most_s: float = math.inf
+    links: bool = True
+
+    def asked(self, seconds: float | None) -> float:
+        """How long the client is ready to wait."""
+        return self.patience_s if seconds is None else seconds
 
     def wait(self, seconds: float | None) -> float:
-        return self.patience_s if seconds is None else seconds
+        return min(self.asked(seconds), self.at_most_s)
 
 
 async def start_session(at: Visit, args: given.StartSession) -> answers.SessionAnswer:

@@ -19,7 +19,7 @@ from mcp_e2e.bootstrap import App, Options, open_app
 from mcp_e2e.entrypoints.mcp import completions, prompts, resources
 from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
-from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.handlers import Progress, Visit
 from mcp_e2e.entrypoints.mcp.invalid import only_text
 from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.pages import page
@@ -27,6 +27,7 @@ from mcp_e2e.entrypoints.mcp.progress import heartbeat
 from mcp_e2e.entrypoints.mcp.schemas import input_schema
 from mcp_e2e.entrypoints.mcp.stdio import log_to_stderr, run_stdio
 from mcp_e2e.entrypoints.mcp.subscriptions import Subscriptions
+from mcp_e2e.entrypoints.mcp.tasks import Result, Tasks
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.model.runs import Caller
 
@@ -58,6 +59,7 @@ _UNCHANGING: tuple[CacheableMethod, ...] = (
     "resources/templates/list",
 )
 _NAME_CHARS = 60
+_LINKS_SINCE = "2025-06-18"
 
 Context = ServerRequestContext[App, Any]
 Paged = types.PaginatedRequestParams | None
@@ -83,17 +85,22 @@ def _input_schema(name: str) -> Mapping[str, Any] | None:
     return input_schema(TOOLS[name].arguments) if name in TOOLS else None
 
 
-async def _call_tool(
-    asking: Asking, ctx: Context, params: types.CallToolRequestParams
-) -> types.CallToolResult | types.InputRequiredResult:
-    caller = caller_of(ctx)
+async def _silent(_: float, __: float | None, ___: str) -> None:
+    """Where nobody hears of progress."""
 
+
+def _visit(ctx: Context, progress: Progress = _silent) -> Visit:
+    caller = caller_of(ctx)
+    links = ctx.protocol_version >= _LINKS_SINCE
+    return Visit(ctx.lifespan_context, caller, patience(caller.name), progress, links=links)
+
+
+async def _call_tool(tasks: Tasks, ctx: Context, params: types.CallToolRequestParams) -> Result:
     async def send(value: float, message: str) -> None:
         await ctx.session.report_progress(value, None, message)
 
     async with heartbeat(send, params.name) as progress:
-        visit = Visit(ctx.lifespan_context, caller, patience(caller.name), progress)
-        return await asking.call(ctx, params, visit)
+        return await tasks.call(ctx, params, _visit(ctx, progress))
 
 
 async def _list_resources(_: Context, params: Paged) -> types.ListResourcesResult:
@@ -143,6 +150,7 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
         async with lifespan(server) as app, subscribed.told(app):
             yield app
 
+    tasks = Tasks(Asking(), _visit)
     server = E2EServer(
         "e2e",
         title="End-to-end tests",
@@ -152,7 +160,6 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
         lifespan=told,
         get_tool_input_schema=_input_schema,
         on_list_tools=_list_tools,
-        on_call_tool=partial(_call_tool, Asking()),
         on_list_resources=_list_resources,
         on_list_resource_templates=_list_templates,
         on_read_resource=_read_resource,
@@ -163,6 +170,8 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
         on_get_prompt=_get_prompt,
         on_completion=_complete,
     )
+    server.add_request_handler("tools/call", types.CallToolRequestParams, partial(_call_tool, tasks))
+    tasks.serve(server)
     server.middleware.insert(0, only_text)
     return server
 

@@ -35,6 +35,7 @@ class _Postbox:
 
     def __init__(self, connection: Connection) -> None:
         self.uris: set[str] = set()
+        self.missed = False  # something may have been said while nobody could hear it
         self._connection = connection
         self._news: dict[str, None] = {}
         self._arrived = anyio.Event()
@@ -101,6 +102,14 @@ class Subscriptions:
                 self._forget(connection)
         return types.EmptyResult()
 
+    def opened(self, session: str) -> None:
+        """A client of the handshake era has opened its stream over HTTP: what was said before it had one is lost.
+
+        So it is told of all that it has subscribed to, once, and reads.
+        """
+        for connection, box in self._boxes.items():
+            box.missed = box.missed or connection.session_id == session
+
     def close(self) -> None:
         """End all streams as the protocol wants it: with a result, so that clients know it was meant."""
         self._streams.close()
@@ -144,8 +153,10 @@ class Subscriptions:
             self._marks, told = await app.notices.since(self._marks)
         for address in sorted(told):
             await self._bus.publish(ResourceUpdated(uri=SCHEME + address))
-            for box in self._boxes.values():
-                box.put(SCHEME + address)
+        for box in self._boxes.values():
+            for uri in sorted(box.uris) if box.missed else [SCHEME + address for address in sorted(told)]:
+                box.put(uri)
+            box.missed = False
 
     def _forget(self, connection: Connection) -> None:
         box = self._boxes.pop(connection, None)

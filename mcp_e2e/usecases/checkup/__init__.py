@@ -98,7 +98,7 @@ class Checkup:
             return self._place.source.known_state_dir()
 
     async def _editors(self) -> list[Finding]:
-        editors = Editors(self._place.source.where(), self._place.environ, Path.home())
+        editors = Editors(self._place.source.where(), self._place.environ)
         return await aside(lambda: check_editors(editors.look()))
 
     async def _all(self, checks: Mapping[str, list[Check]]) -> dict[str, list[Finding]]:

@@ -13,7 +13,7 @@ from mcp_e2e.adapters.comfyui.asking import ask
 from mcp_e2e.usecases.checkup.finding import Finding, note, ok, problem, warning
 
 PACKAGE = "mcp-e2e"
-_IMPORTED_AS = {"pillow": "PIL"}
+_IMPORTED_AS = {"pillow": "PIL", "opentelemetry-api": "opentelemetry.trace"}
 _REQUIREMENT = re.compile(r"([\w.-]+)\s*\(?([^;)]*)")
 _BOUND = re.compile(r"(>=|<|==)\s*([\d.]+)")
 _PROVEN = frozenset({"linux"})

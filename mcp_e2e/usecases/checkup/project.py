@@ -77,11 +77,9 @@ class Services:
             return ok(f"service {name} is not running" + (f"; port {port} is free" if port else ""))
         owner = await aside(lambda: probes.port_owner(port))
         who = f"{owner.name} (pid {owner.pid}, in {owner.cwd})" if owner else "a program that cannot be seen"
-        return warning(
-            f"service {name} is not running, and port {port} is held by {who}",
-            f"If it is that service, mcp-e2e start {name} takes it over; else stop it, or choose another port (0: a "
-            "free one).",
-        )
+        other = f'Stop it, choose another port (0: a free one), or test against it by url = "http://127.0.0.1:{port}".'
+        own = f"If it is that ComfyUI, mcp-e2e start {name} takes it over; else: " if config.kind == "comfyui" else ""
+        return warning(f"service {name} is not running, and port {port} is held by {who}", own + other)
 
     async def beside(self) -> list[Finding]:
         """Other ComfyUIs of this machine, and what two of them would share."""
@@ -103,7 +101,8 @@ def check_tests(catalogue: Catalogue, loaded: Loaded) -> list[Finding]:
     if not tests:
         return [warning("no test is configured", "Add [[tests]] to mcp-e2e.toml (README: the first real test).")]
     whole = len(tests) - len({finding.what.split(":")[0] for finding in wrong})
-    return [ok(f"{whole} of {len(tests)} tests have all they need"), *wrong]
+    told = f"{whole} of {len(tests)} tests have all they need"
+    return [note(told) if wrong else ok(told), *wrong]
 
 
 def check_editors(sights: Sequence[Sight]) -> list[Finding]:
@@ -118,7 +117,8 @@ def check_editors(sights: Sequence[Sight]) -> list[Finding]:
 
 def _editor(sight: Sight) -> Finding:
     told = f"{sight.title}: {sight.file}"
-    again = f"mcp-e2e install {sight.editor}"
+    project = f"mcp-e2e install {sight.editor}"
+    again = f"{project} --user" if sight.users else project
     match sight.standing:
         case None:
             return warning(f"{sight.title}: {sight.said}", f"Repair the file, then: {again}")
@@ -129,6 +129,6 @@ def _editor(sight: Sight) -> Finding:
         case Standing.OTHER:
             return warning(f"{told}: e2e {sight.said}", f"{again} (what is switched off is switched on there)")
         case Standing.ELSEWHERE if sight.users:
-            return note(f"{told}: e2e {sight.said}", f"{again} writes the project's own file, which comes first.")
+            return note(f"{told}: e2e {sight.said}", f"{project} writes the project's own file, which comes first.")
         case Standing.ELSEWHERE | Standing.WRONG:
             return problem(f"{told}: e2e {sight.said}", again)

@@ -1,6 +1,7 @@
 """The state folder: where it lies, whether it can be written, its database, the breaker, who else works there."""
 
 import os
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -35,12 +36,17 @@ def _folder(layout: Layout) -> Iterator[Finding]:
             f"the state folder {root} lies on {kind}, where locks and SQLite's WAL are not safe",
             "Set [project] state_dir (or MCP_E2E_STATE_DIR) to a folder on a local disk.",
         )
+    if os.path.lexists(layout.private) and not layout.private.is_dir():
+        yield problem(f"{layout.private} is no folder", f"Move it away: {root} is to hold a folder of that name.")
     unwritable = [folder for folder in (there, layout.private) if folder.is_dir() and not os.access(folder, os.W_OK)]
     for folder in unwritable:
         yield problem(f"{folder} cannot be written", "Correct its rights, or set another [project] state_dir.")
     mode = stat.S_IMODE(layout.private.stat().st_mode) if layout.private.is_dir() and sys.platform != "win32" else 0
     if mode & 0o077:
-        yield warning(f"{layout.private} is open to other users (mode {mode:04o})", f"chmod 700 {layout.private}")
+        yield warning(
+            f"{layout.private} is open to other users (mode {mode:04o})",
+            f"chmod 700 {shlex.quote(str(layout.private))}",
+        )
     if not unwritable:
         yield ok(f"state folder {root}" if root.is_dir() else f"state folder {root}: made at the first run")
 

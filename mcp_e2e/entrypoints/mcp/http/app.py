@@ -1,6 +1,6 @@
 """The application: MCP at ``/mcp``, other routes beside it, everything behind the same checks."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mcp_e2e.entrypoints.mcp.http.checks import Checked, said
+from mcp_e2e.entrypoints.mcp.http.openings import Openings
 from mcp_e2e.entrypoints.mcp.http.streams import HangUps, Streams
 
 PATH = "/mcp"
@@ -23,9 +24,17 @@ IDLE_S = (
 
 
 def http_app(
-    server: Server[Any], *, hosts: frozenset[str], token: str | None, routes: Sequence[BaseRoute] = ()
+    server: Server[Any],
+    *,
+    hosts: frozenset[str],
+    token: str | None,
+    routes: Sequence[BaseRoute] = (),
+    opened: Callable[[str], None] = lambda _session: None,
 ) -> Streams:
-    """``server`` at ``/mcp`` and ``routes`` beside it. Its lifespan enters the server's own, once."""
+    """``server`` at ``/mcp`` and ``routes`` beside it. Its lifespan enters the server's own, once.
+
+    ``opened`` hears of each session (handshake era) whose client opens its stream for notices.
+    """
     sessions = StreamableHTTPSessionManager(
         server,
         security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # Checked does it for all
@@ -39,7 +48,7 @@ def http_app(
             yield
 
     app = Starlette(
-        routes=[Route("/", _hint), Route(PATH, HangUps(StreamableHTTPASGIApp(sessions))), *routes],
+        routes=[Route("/", _hint), Route(PATH, Openings(HangUps(StreamableHTTPASGIApp(sessions)), opened)), *routes],
         exception_handlers={404: _nothing_here},
         lifespan=lifespan,
     )

@@ -73,7 +73,8 @@ async def serve_http(
             app.hide(bearer.token)
         subscriptions = Subscriptions()
         server = build_server(_lent(app), subscriptions)
-        door = http_app(server, hosts=hosts, token=bearer.token if bearer else None, routes=routes)
+        token = bearer.token if bearer else None
+        door = http_app(server, hosts=hosts, token=token, routes=routes, opened=subscriptions.opened)
         with Lease.take(private / "http", _told(bound, bearer)):
             _announce(bound, bearer, say)
             number = await run_http(door, sockets, [subscriptions.close])
