@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from mcp_e2e.entrypoints.mcp.ending import LEAVING_S, Ending
 
+MOST_LINE = 64 << 20  # bytes; a longer line is no message, and is dropped while it comes
 MOST_UNSENT = 1 << 20  # bytes; from here on whoever writes waits for the client to read
 FAREWELL_S = 0.2  # for what is written and not yet read when everything else is done
 _CHUNK = 1 << 16
@@ -128,14 +129,19 @@ def _aside() -> int:
 
 
 def _lines(fd: int) -> Iterator[bytes]:
-    """Each line as soon as it is whole, without its end; the last one need not have one."""
+    """Each line as soon as it is whole, without its end; the last one need not have one. Of one too long, nothing."""
     parts: list[bytes] = []
+    size = 0
     while chunk := _some(fd):
         first, *more = chunk.split(b"\n")
-        parts.append(first)
+        size += len(first)
+        if size <= MOST_LINE:
+            parts.append(first)
+        else:
+            parts.clear()
         for part in more:
             yield b"".join(parts)
-            parts = [part]
+            parts, size = [part], len(part)
     if last := b"".join(parts):
         yield last
 
