@@ -28,6 +28,7 @@ from mcp_e2e.model.answers import Answer
 EXTENSION = "io.modelcontextprotocol/tasks"
 GRACE_S = 2.0  # what ends sooner is answered as ever
 POLL_MS = 2_000
+_LATEST = 2.0**35  # Unix time that a date can still tell
 _GOING_ON = frozenset({"running", "starting", "queued"})
 
 Context = ServerRequestContext[App, Any]
@@ -58,11 +59,11 @@ class Task:
         try:
             tool, subject, begun, checkpoint = json.loads(base64.urlsafe_b64decode(task_id + "=" * (-len(task_id) % 4)))
             task = cls(tool, subject, float(begun), checkpoint is True)
-        except (ValueError, TypeError):
-            raise _unknown(task_id) from None
-        if task.tool not in _SUBJECTS or not isinstance(subject, str):
-            raise _unknown(task_id)
-        return task
+            if task.tool in _SUBJECTS and subject.isprintable() and 0 <= task.begun < _LATEST:
+                return task
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            pass
+        raise _unknown(task_id)
 
     def shown(self, status: str, message: str | None = None) -> dict[str, Any]:
         """As the extension puts it. It never expires: what it stands for stays in the project's state."""
