@@ -22,7 +22,7 @@ from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp.calls import answered, failed
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
-from mcp_e2e.errors import E2EError, NotFound
+from mcp_e2e.errors import E2EError, NotFound, SetupError
 from mcp_e2e.model.answers import Answer
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -133,8 +133,10 @@ class Tasks:
             result = await answered(answer, at)
         except NotFound:
             raise _unknown(params.task_id) from None
-        except E2EError as error:
+        except SetupError as error:
             result = failed(task.tool, error)
+        except E2EError as error:  # the work may go on all the same: to be asked again
+            raise MCPError(types.INTERNAL_ERROR, error.message, {"code": error.code, "remedy": error.advice}) from error
         said = result.structured_content
         if _goes_on(result):
             return task.shown("working", (said.get("progress") or {}).get("message") or said.get("stage"))
