@@ -27,11 +27,8 @@ def check_configuration(place: Workplace) -> tuple[list[Finding], Loaded | None]
     except ConfigError as error:
         return [problem(error.message, error.advice)], None
     services, tests = loaded.settings.services, loaded.settings.tests
-    found = [
-        ok(
-            f"{loaded.file}: services {', '.join(services) or 'none'}; {len(tests)} test{'' if len(tests) == 1 else 's'}"
-        )
-    ]
+    known = "1 test" if len(tests) == 1 else f"{len(tests)} tests"
+    found = [ok(f"{loaded.file}: services {', '.join(services) or 'none'}; {known}")]
     return [*found, *(warning(told, "Correct it there.") for told in loaded.warnings)], loaded
 
 
