@@ -1,8 +1,11 @@
 """``doctor``: every kind of trouble is found, told with its fix, and nothing is changed by looking."""
 
+import importlib.util
 import os
+import re
 import socket
 import sys
+import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from .conftest import Servers
 
 Examine = Callable[..., Awaitable[dict[str, list[Finding]]]]
 FAR_S = 60.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -217,6 +221,14 @@ async def test_a_package_that_breaks_is_named(tmp_path: Path) -> None:
     found = await program.check_program({**os.environ, "PYTHONPATH": str(tmp_path)}, FAR_S)
     assert bad(found) == [(State.PROBLEM, "a package cannot be imported: ImportError: libjpeg is missing")]
     assert {program.module(name) for name in program.requirements()} >= {"mcp", "PIL", "httpx_ws", "tree_sitter_bash"}
+
+
+def test_every_declared_package_is_known_by_the_name_it_is_imported_as() -> None:
+    """As pyproject.toml declares it, whatever was installed when: a sound installation has no problem."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    names = [re.split(r"[<>=]", line)[0] for line in declared]
+
+    assert [name for name in names if importlib.util.find_spec(program.module(name)) is None] == []
 
 
 async def test_a_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from mcp_e2e.adapters.comfyui.asking import ask
 from mcp_e2e.usecases.checkup.finding import Finding, note, ok, problem, warning
 
 PACKAGE = "mcp-e2e"
-_IMPORTED_AS = {"pillow": "PIL"}
+_IMPORTED_AS = {"pillow": "PIL", "opentelemetry-api": "opentelemetry.trace"}
 _REQUIREMENT = re.compile(r"([\w.-]+)\s*\(?([^;)]*)")
 _BOUND = re.compile(r"(>=|<|==)\s*([\d.]+)")
 _PROVEN = frozenset({"linux"})
@@ -111,8 +111,8 @@ def _utf8(name: str) -> bool:
 
 
 async def check_tools(environ: Mapping[str, str], project: Path | None, within_s: float) -> list[Finding]:
-    """git, which tells what has changed, and Node, which only this project's own checks need."""
-    return [await _git(environ, project, within_s), _node(environ)]
+    """git, which tells what has changed."""
+    return [await _git(environ, project, within_s)]
 
 
 async def _git(environ: Mapping[str, str], project: Path | None, within_s: float) -> Finding:
@@ -129,8 +129,3 @@ async def _git(environ: Mapping[str, str], project: Path | None, within_s: float
     if not in_git and project is not None:
         return note(f"git {told}; the project is no checkout: all of its folder counts as what may change")
     return ok(f"git {told}")
-
-
-def _node(environ: Mapping[str, str]) -> Finding:
-    path = shutil.which("npx", path=environ.get("PATH"))
-    return note(f"npx is {f'at {path}' if path else 'not found'}: only make interop and make inspect need it")

@@ -27,8 +27,12 @@ def check_configuration(place: Workplace) -> tuple[list[Finding], Loaded | None]
     except ConfigError as error:
         return [problem(error.message, error.advice)], None
     services, tests = loaded.settings.services, loaded.settings.tests
-    found = [ok(f"{loaded.file}: services {', '.join(services) or 'none'}; {len(tests)} tests")]
+    found = [ok(f"{loaded.file}: services {', '.join(services) or 'none'}; {_count(tests)}")]
     return [*found, *(warning(told, "Correct it there.") for told in loaded.warnings)], loaded
+
+
+def _count(tests: Sequence[object]) -> str:
+    return f"{len(tests)} test{'' if len(tests) == 1 else 's'}"
 
 
 class Services:
