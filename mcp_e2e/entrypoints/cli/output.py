@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.formats.text import plain
 
 OK, TEST_FAILED = 0, 1
+_REFUSED = re.compile(r"^REFUSED: `mcp-e2e [^`]*`")
 _ADVICE = frozenset({"next_step", "recommendation"})
 
 
@@ -72,7 +74,7 @@ def show(said: Said, outcome: Outcome) -> int:
     if text:
         put(text)
     if outcome.problem is not None:
-        talk(_explained(outcome.problem))
+        talk(_explained(said, outcome.problem))
     return outcome.exit_status
 
 
@@ -103,10 +105,10 @@ def _envelope(said: Said, outcome: Outcome) -> dict[str, Any]:
     return {**head, "ok": False, "error": {**error_facts(problem), **({"answer": data} if data else {})}}
 
 
-def _explained(error: E2EError) -> str:
-    """The sentence and the remedy; a refusal by the guard has words of its own."""
+def _explained(said: Said, error: E2EError) -> str:
+    """The sentence and the remedy; a refusal by the guard has words of its own, with the command that was typed."""
     if isinstance(error, Refused) and "incident" in error.facts:
-        return in_commands(error.text)
+        return _REFUSED.sub(f"REFUSED: `mcp-e2e {said.command}`", in_commands(error.text))
     return f"Error: {error.message}\n  {in_commands(error.advice)}"
 
 
