@@ -92,7 +92,7 @@ class Editors:
             there[NAME] if right else entry,
             _diff(file, held, text),
             tuple(self._notes(there, standing)),
-            "Nothing was written; without --dry-run it is." if order.dry_run and not right else editor.then,
+            "Nothing was written. Without --dry-run it will be." if order.dry_run and not right else editor.then,
         )
 
     def look(self) -> list[Sight]:

@@ -143,6 +143,9 @@ def test_status_names_the_reset_to_a_person_only(
     if "mcp-e2e breaker reset" not in terminal.screen:
         pytest.skip("whoever adopts orphans here carries an agent's mark")
     assert terminal.screen.rstrip().endswith("then mcp-e2e breaker reset.")
+    refused = Terminal(project, environ, [*LINE, "run", "asks"])
+    assert refused.status() == 6
+    assert refused.screen.rstrip().endswith("then mcp-e2e breaker reset.")
 
 
 def test_nothing_to_reset(project: Path, environ: dict[str, str]) -> None:

@@ -1,7 +1,10 @@
 """install: lets an editor or agent start this server for the project."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,7 +12,9 @@ from mcp_e2e.adapters.editors import EDITORS
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import Outcome, talk
 from mcp_e2e.settings import discover
-from mcp_e2e.usecases.editors import Editors, Installed, Order
+
+if TYPE_CHECKING:
+    from mcp_e2e.usecases.editors import Installed
 
 
 @click.command(cls=Command, changes=True, example="mcp-e2e install claude\nmcp-e2e install codex --dry-run")
@@ -23,6 +28,8 @@ def install(said: Said, client: str, dry_run: bool, force: bool, user: bool) -> 
 
     The file is the project's own. Nothing else in it changes; what cannot be understood is left as it is.
     """
+    from mcp_e2e.usecases.editors import Editors, Order  # noqa: PLC0415  as in work.inside
+
     where = discover(
         os.environ,
         Path.cwd(),

@@ -16,11 +16,13 @@ from typing import Any, TextIO
 
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.entrypoints.cli.wording import in_commands
+from mcp_e2e.entrypoints.cli.work import is_person
 from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.formats.text import plain
 
 OK, TEST_FAILED = 0, 1
 _REFUSED = re.compile(r"^REFUSED: `mcp-e2e [^`]*`")
+_TO_A_PERSON = "\n  You are that user: look at mcp-e2e status, repair the cause, then mcp-e2e breaker reset."
 _ADVICE = frozenset({"next_step", "recommendation"})
 
 
@@ -108,7 +110,8 @@ def _envelope(said: Said, outcome: Outcome) -> dict[str, Any]:
 def _explained(said: Said, error: E2EError) -> str:
     """The sentence and the remedy; a refusal by the guard has words of its own, with the command that was typed."""
     if isinstance(error, Refused) and "incident" in error.facts:
-        return _REFUSED.sub(f"REFUSED: `mcp-e2e {said.command}`", in_commands(error.text))
+        told = _REFUSED.sub(f"REFUSED: `mcp-e2e {said.command}`", in_commands(error.text))
+        return told + (_TO_A_PERSON if error.facts.get("owner_action_required") and is_person() else "")
     return f"Error: {error.message}\n  {in_commands(error.advice)}"
 
 

@@ -105,7 +105,7 @@ def check_tests(catalogue: Catalogue, loaded: Loaded) -> list[Finding]:
         for told in catalogue.test_problems(test)
     ]
     if not tests:
-        return [warning("no test is configured", "Add [[tests]] to mcp-e2e.toml (README: the first real test).")]
+        return [warning("no test is configured", "Add [[tests]] to mcp-e2e.toml (mcp-e2e config example shows one).")]
     whole = len(tests) - len({finding.what.split(":")[0] for finding in wrong})
     return [ok(f"{whole} of {len(tests)} tests have all they need"), *wrong]
 
