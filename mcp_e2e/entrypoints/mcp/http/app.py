@@ -18,8 +18,8 @@ from mcp_e2e.entrypoints.mcp.http.streams import HangUps, Streams
 
 PATH = "/mcp"
 MAX_SESSIONS = 1_000
-# A client that cannot open a session anew sleeps a night; a script that comes each minute and never says goodbye does not
-# fill the house in that time.
+# A client that cannot open a session anew sleeps a night. A script that comes each minute and never says goodbye does
+# not fill the house in that time.
 IDLE_S = 12 * 3600.0
 
 
