@@ -139,6 +139,7 @@ async def answers(lines: list[bytes], opening: Opening) -> dict[Any, list[Any]]:
 
 
 NOT_A_NUMBER = line(905, "initialize", HELLO | {"capabilities": {"experimental": {"x": {"y": float("nan")}}}})
+AT_ONCE = 30  # conversations; each waits until all of them are quiet
 MESSAGES = [
     *((method, ...) for method in (*LISTS, "ping")),
     *((method, {"_meta": MODERN}) for method in (*METHODS[1:], "tools/none")),
@@ -188,10 +189,12 @@ async def both(results: recorded.Results, conversations: dict[str, list[Any]]) -
     async def have(answered: dict[str, Any], name: str, opening: Opening) -> None:
         answered[name] = await answers(lines_of(conversations[name]), opening)
 
-    async with anyio.create_task_group() as group:
-        for answered, recording in zip(found, (results, {}), strict=True):
-            for name in conversations:
-                group.start_soon(have, answered, name, Opening(recording))
+    names = list(conversations)
+    for begin in range(0, len(names), AT_ONCE):
+        async with anyio.create_task_group() as group:
+            for answered, recording in zip(found, (results, {}), strict=True):
+                for name in names[begin : begin + AT_ONCE]:
+                    group.start_soon(have, answered, name, Opening(recording))
     return found
 
 

@@ -30,6 +30,8 @@ async def run_and_kill(connect, meet) -> str:
             while begun["state"] != "running":
                 begun = (await agent.call("run_test", test="waits", wait_seconds=0.1)).structured_content
             attempt = begun["attempt"]
+            while (await agent.call("job", action="output", id=attempt)).structured_content["state"] != "running":
+                await anyio.sleep(0.02)  # it is handed over; its command has yet to begin
             pid = server_of(begun["by"])
             group = os.getpgid(pid)
             assert group != os.getpgid(0), "the client starts a server in a group of its own"
