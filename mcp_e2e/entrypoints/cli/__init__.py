@@ -6,7 +6,7 @@ import click
 
 from mcp_e2e.entrypoints.cli.app import PROGRAM, cli
 from mcp_e2e.entrypoints.cli.options import Said
-from mcp_e2e.entrypoints.cli.output import Interrupted, Outcome, complain, show, talk, utf8_streams
+from mcp_e2e.entrypoints.cli.output import INTERRUPTED, Interrupted, Outcome, complain, show, talk, utf8_streams
 from mcp_e2e.errors import E2EError, UsageError
 
 __all__ = ["run"]
@@ -28,7 +28,7 @@ def run(argv: list[str]) -> int:
     except click.ClickException as error:
         return complain(said, UsageError(error.format_message()))
     except (click.Abort, KeyboardInterrupt):
-        return complain(said, Interrupted("interrupted", remedy=said.goes_on))
+        return complain(said, Interrupted(INTERRUPTED, remedy=said.goes_on))
     except E2EError as error:
         return complain(said, error)
     except Exception as error:

@@ -21,6 +21,7 @@ from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.formats.text import plain
 
 OK, TEST_FAILED = 0, 1
+INTERRUPTED = "interrupted"
 _REFUSED = re.compile(r"^REFUSED: `mcp-e2e [^`]*`")
 _TO_A_PERSON = "\n  You are that user: look at mcp-e2e status, repair the cause, then mcp-e2e breaker reset."
 _ADVICE = frozenset({"next_step", "recommendation"})
@@ -115,6 +116,8 @@ def _explained(said: Said, error: E2EError) -> str:
     if isinstance(error, Refused) and "incident" in error.facts:
         told = _REFUSED.sub(f"REFUSED: `mcp-e2e {said.command}`", in_commands(error.text))
         return told + (_TO_A_PERSON if error.facts.get("owner_action_required") and is_person() else "")
+    if isinstance(error, Interrupted) and error.message == INTERRUPTED:  # Ctrl-C is no mistake
+        return f"Interrupted. {in_commands(error.advice)}"
     return f"Error: {error.message}\n  {in_commands(error.advice)}"
 
 
