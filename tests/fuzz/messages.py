@@ -1,5 +1,6 @@
 """JSON-RPC messages, well-formed and otherwise, of both protocol eras; every one can be answered without any harm."""
 
+import base64
 import random
 import re
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from tests.fuzz.values import anything, mutated, text, written
 
 PREFIX = "io.modelcontextprotocol/"
 VERSION, CAPABILITIES = f"{PREFIX}protocolVersion", f"{PREFIX}clientCapabilities"
+TASKS = f"{PREFIX}tasks"
 MODERN, LATEST = "2026-07-28", "2025-11-25"
 META: dict[str, Any] = {VERSION: MODERN, CAPABILITIES: {}}
 HELLO: dict[str, Any] = {
@@ -89,6 +91,17 @@ def _uri(rng: random.Random) -> dict[str, Any]:
     return {"uri": rng.choice(URIS)}
 
 
+def _task(rng: random.Random) -> dict[str, Any]:
+    """The id of a task that nobody has given out; inside it is JSON."""
+    tool, subject = (
+        rng.choice(("run_test", "safe_exec", "start_session", "status")),
+        rng.choice(("x", "api", text(rng))),
+    )
+    told = [tool, subject, rng.choice((1.5, 1e12, anything(rng))), rng.choice((True, False, anything(rng)))]
+    forged = base64.urlsafe_b64encode(written(mutated(rng, told) if rng.random() < 0.3 else told).encode())
+    return {"taskId": forged.decode().rstrip("=") if rng.random() < 0.9 else text(rng)}
+
+
 PARAMS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "tools/call": _call,
     "resources/read": _uri,
@@ -101,6 +114,7 @@ PARAMS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "initialize": lambda rng: HELLO | {"protocolVersion": rng.choice((LATEST, "2024-11-05", MODERN, "x"))},
     "server/discover": lambda _: {},
     "ping": lambda _: {},
+    **dict.fromkeys(("tasks/get", "tasks/cancel", "tasks/update"), _task),
     **{method: lambda _: {} for method in LISTS},
 }
 _METHODS = [*PARAMS, *PARAMS, *["tools/call"] * 18, *["resources/read"] * 6, *["completion/complete"] * 3]
@@ -146,7 +160,8 @@ class Messages:
         params = PARAMS[method](self.rng)
         era = self._era if self.rng.random() < 0.93 else self.rng.choice(ERAS)
         if era == "modern" and method != "initialize":
-            params["_meta"] = dict(META)
+            tasks = method.startswith("tasks/") or self.rng.random() < 0.2
+            params["_meta"] = META | ({CAPABILITIES: {"extensions": {TASKS: {}}}} if tasks else {})
         elif self.rng.random() < 0.2:
             params["_meta"] = {"progressToken": self.rng.choice(("t", 7))}
         return params

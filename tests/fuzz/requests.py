@@ -109,7 +109,7 @@ class Requests:
             headers.append((b"MCP-Protocol-Version", LATEST.encode()))
         else:
             headers += [(b"MCP-Protocol-Version", MODERN.encode()), (b"Mcp-Method", _plain(method))]
-            named = [params.get(each) for each in ("name", "uri")] if isinstance(params, dict) else []
+            named = [params.get(each) for each in ("name", "uri", "taskId")] if isinstance(params, dict) else []
             headers += [(b"Mcp-Name", _plain(each)) for each in named if isinstance(each, str)][:1]
         return Request(headers, message.body.encode("utf-8", "surrogatepass"))
 

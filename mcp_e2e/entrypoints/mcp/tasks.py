@@ -28,6 +28,7 @@ from mcp_e2e.model.answers import Answer
 EXTENSION = "io.modelcontextprotocol/tasks"
 GRACE_S = 2.0  # what ends sooner is answered as ever
 POLL_MS = 2_000
+_NO_TIME = 1e11  # seconds; what comes after is no date that can be written
 _GOING_ON = frozenset({"running", "starting", "queued"})
 
 Context = ServerRequestContext[App, Any]
@@ -57,10 +58,11 @@ class Task:
         """Raises MCPError -32602 for an id that no server of ours has given out."""
         try:
             tool, subject, begun, checkpoint = json.loads(base64.urlsafe_b64decode(task_id + "=" * (-len(task_id) % 4)))
+            subject.encode()  # there is JSON that is no text
             task = cls(tool, subject, float(begun), checkpoint is True)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             raise _unknown(task_id) from None
-        if task.tool not in _SUBJECTS or not isinstance(subject, str):
+        if not isinstance(tool, str) or tool not in _SUBJECTS or not 0 <= task.begun < _NO_TIME:
             raise _unknown(task_id)
         return task
 
