@@ -9,8 +9,10 @@ from typing import Any
 import anyio
 import pytest
 from jsonschema import Draft202012Validator
+from mcp import MCPError
 
 from mcp_e2e.entrypoints.mcp.schemas import output_schema
+from mcp_e2e.entrypoints.mcp.tasks import Task
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from tests.entrypoints.listening import listening, message, modern
 from tests.entrypoints.wire import MODERN, Wire, serving
@@ -153,3 +155,30 @@ async def test_what_is_asked_wrongly_is_told(server: Servers) -> None:
         await wire.ask("initialize", hello)
         await wire.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
         assert (await wire.ask("tasks/get", {"taskId": "nope"}))["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "no JSON",
+        "7",
+        "[]",
+        '["run_test", "a", 1, true, 1]',
+        '["status", "a", 1, true]',
+        '[{}, "a", 1, true]',
+        '["run_test", 7, 1, true]',
+        '["run_test", "\\ud800", 1, true]',
+        '["run_test", "a", "b", true]',
+        '["run_test", "a", NaN, true]',
+        '["run_test", "a", 1e999, true]',
+        '["run_test", "a", -1, true]',
+        f'["run_test", "a", 1{"0" * 400}, true]',
+        "[" * 100_000,
+    ],
+)
+def test_an_id_that_is_made_up_is_no_task(inside: str) -> None:
+    """Whatever it hides: -32602, and no defect of ours."""
+    with pytest.raises(MCPError) as caught:
+        Task.of(base64.urlsafe_b64encode(inside.encode()).decode().rstrip("="))
+    assert caught.value.code == -32602
+    assert Task.of(Task("run_test", "a", 1.5).id) == Task("run_test", "a", 1.5)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.fuzz.answers import Wrong
 from tests.fuzz.lives import Tally, Watch, life
-from tests.fuzz.messages import HELLO
 from tests.fuzz.over_http import listening, stop
+from tests.fuzz.params import HELLO
 from tests.fuzz.port import Client, connect
 from tests.fuzz.project import TOKEN, Project
 

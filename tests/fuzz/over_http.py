@@ -10,7 +10,7 @@ from tests.fuzz.answers import Wrong
 from tests.fuzz.lives import LOOK, Plan, Tally, Watch, life
 from tests.fuzz.port import Client, exchange, judge
 from tests.fuzz.project import GUARDS, Project
-from tests.fuzz.requests import sending
+from tests.fuzz.sendings import sending
 
 ASK = 5
 START_S = 30.0

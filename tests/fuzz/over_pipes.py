@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.fuzz.frames import frames
 from tests.fuzz.lives import LOOK, Plan, Tally, life
-from tests.fuzz.messages import ERAS
+from tests.fuzz.params import ERAS
 from tests.fuzz.pipes import Pipes
 from tests.fuzz.project import GUARDS, Project
 
@@ -18,7 +18,7 @@ def live(tally: Tally, kept: Path, seed: int, plan: Plan, python: str) -> None:
     project = Project.made(kept / f"stdio-{plan.number}", guard)
     process = project.serve(python)
     try:
-        with life(tally, project, process.pid, kept, "stdio") as watch:
+        with life(tally, project, process.pid, kept, f"stdio-{era}") as watch:
             pipes = Pipes(process, None if plan.short else era)
             watch.seen = pipes.ledger.seen
             for place, number in enumerate(plan.inputs):

@@ -11,7 +11,8 @@ from typing import Any
 
 from tests.fuzz.answers import Ledger, Wrong, lists, message
 from tests.fuzz.frames import Frames
-from tests.fuzz.messages import HELLO, META, Id, request
+from tests.fuzz.messages import Id, request
+from tests.fuzz.params import HELLO, META
 from tests.fuzz.values import written
 
 ANSWER_S = 20.0

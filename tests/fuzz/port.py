@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.fuzz.answers import Wrong, kind_of, lists, message
-from tests.fuzz.messages import HELLO, LATEST, META, MODERN, request
+from tests.fuzz.messages import request
+from tests.fuzz.params import HELLO, LATEST, META, MODERN
 from tests.fuzz.project import TOKEN
 from tests.fuzz.requests import JSON, Request, Sending
 from tests.fuzz.values import written

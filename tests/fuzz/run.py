@@ -17,7 +17,7 @@ from mcp_e2e.entrypoints.mcp.recorded import load
 from tests.fuzz import over_http, over_pipes
 from tests.fuzz.idle import Idle
 from tests.fuzz.lives import Plan, Tally, plans
-from tests.fuzz.messages import ERAS
+from tests.fuzz.params import ERAS
 from tests.fuzz.project import PYTHON
 
 DOORS = {"stdio": (over_pipes.live, 0.6), "http": (over_http.live, 0.4)}  # and its share of the inputs

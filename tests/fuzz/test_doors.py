@@ -9,8 +9,9 @@ from tests.fuzz.answers import Ledger, Wrong, message
 from tests.fuzz.frames import frames
 from tests.fuzz.lives import Plan
 from tests.fuzz.port import Response, judge
-from tests.fuzz.requests import Sending, sending
+from tests.fuzz.requests import Sending
 from tests.fuzz.run import feed
+from tests.fuzz.sendings import sending
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="waits for pipes as POSIX does")
 
