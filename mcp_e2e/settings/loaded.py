@@ -46,7 +46,8 @@ def no_file(file: Path) -> ConfigError:
     return ConfigError(
         f"There is no {file.name} in {file.parent}.",
         remedy="For ComfyUI: `mcp-e2e init`. For any other service: `mcp-e2e config example > mcp-e2e.toml` in that "
-        "folder, then put your service and test into it. One that lies elsewhere: --config or MCP_E2E_CONFIG.",
+        "folder, then put your service and test into it (every key: `mcp-e2e config schema`). One that lies elsewhere: "
+        "--config or MCP_E2E_CONFIG.",
         file=str(file),
     )
 
