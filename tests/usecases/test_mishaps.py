@@ -294,10 +294,10 @@ async def test_a_try_to_open_that_fails_leaves_nothing_open(server: Servers, mon
         with pytest.raises(StoreError, match="No space left"):
             await app.breaker.show()
         before = psutil.Process().num_threads()
-        for _ in range(5):
+        for _ in range(10):
             with pytest.raises(StoreError):
                 await app.breaker.show()
-        assert psutil.Process().num_threads() <= before
+        assert psutil.Process().num_threads() < before + 10  # the server's own try may be under way just now
 
 
 async def test_a_machine_out_of_processes_is_a_launch_error_and_setup(
