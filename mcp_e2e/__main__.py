@@ -9,8 +9,10 @@ def main() -> None:
     argv = sys.argv[1:]
     if (serving := quick.options(argv)) is not None:
         quick.serve(**serving)
-    from mcp_e2e.entrypoints.cli import run  # noqa: PLC0415  the quick start cannot wait for it
-
+    try:
+        from mcp_e2e.entrypoints.cli import run  # noqa: PLC0415  the quick start cannot wait for it
+    except KeyboardInterrupt:  # from here on run answers it
+        sys.exit(130)
     sys.exit(run(argv))
 
 

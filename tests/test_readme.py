@@ -17,6 +17,7 @@ from mcp_e2e.decisions.rules import churn, cycles, errors, looks, opening, repea
 from mcp_e2e.entrypoints.cli.app import COMMANDS
 from mcp_e2e.entrypoints.mcp.tools import TOOLS
 from mcp_e2e.model.calls import Limits
+from mcp_e2e.settings.example import EXAMPLE
 from mcp_e2e.settings.schema import Settings
 from tests.installations import comfyui, interpreter, workflow
 
@@ -33,6 +34,7 @@ def first_test(tmp_path: Path) -> str:
     """The part a new user types first, its configuration written into an empty project."""
     (part,) = re.findall(r"<!-- first-test:begin -->(.*?)<!-- first-test:end -->", README, re.DOTALL)
     (config,) = blocks("toml", part)
+    assert config == EXAMPLE
     (tmp_path / "mcp-e2e.toml").write_text(config)
     return str(part)
 

@@ -1,4 +1,4 @@
-"""Fill ``{port}``, ``{outputs}`` and ``{python}`` in a service's command line."""
+"""Fill ``{port}``, ``{outputs}`` and ``{python}`` in a service's command line and its ``env``."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,3 +31,8 @@ def fill(argv: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
         return match.group(0)
 
     return tuple(_PLACEHOLDER.sub(one, argument) for argument in argv)
+
+
+def fill_env(env: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """``env`` with every known placeholder replaced; any other word in braces (a log format) is the program's own."""
+    return {name: _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text) for name, text in env.items()}

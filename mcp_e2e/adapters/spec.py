@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mcp_e2e.adapters.placeholders import fill
+from mcp_e2e.adapters.placeholders import fill, fill_env
 from mcp_e2e.model.jobs import Readiness, RestartPolicy
 from mcp_e2e.model.services import ServiceSpec
 from mcp_e2e.model.work import Ready
@@ -23,7 +23,7 @@ def service_spec(
 
     Raises ConfigError for a misspelt placeholder.
     """
-    argv = fill(config.command or (), {"port": str(port), "outputs": str(outputs), "python": sys.executable})
+    argv = fill(config.command or (), _values(port, outputs))
     return ServiceSpec(
         name=name,
         kind=config.kind,
@@ -42,6 +42,15 @@ def service_spec(
             fatal_codes=(*RestartPolicy.fatal_codes, *(_HOPELESS if config.kind == "comfyui" else ())),
         ),
     )
+
+
+def service_env(config: ServiceConfig, port: int, outputs: Path) -> dict[str, str]:
+    """The service's own ``env`` with its placeholders filled and its ``${NAME}`` as written."""
+    return fill_env(config.env, _values(port, outputs))
+
+
+def _values(port: int, outputs: Path) -> dict[str, str]:
+    return {"port": str(port), "outputs": str(outputs), "python": sys.executable}
 
 
 def _hash(config: ServiceConfig, cwd: Path, env: Mapping[str, str]) -> str:

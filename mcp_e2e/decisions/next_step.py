@@ -7,6 +7,8 @@ from mcp_e2e.model.services import Session, SessionState
 
 STOPPED = "The breaker is open: stop, and tell the user that a person has to look at it (mcp-e2e status)."
 
+FOR_A_PERSON = "Testing is stopped until you have looked: read evidence, repair the cause, then mcp-e2e breaker reset."
+
 BOUND = " It will not outlive this client, whose job object does not let its processes go."
 
 REPORTED = "The run is over: tell the user what it showed. plan_run begins another."
@@ -36,6 +38,12 @@ def _session_step(state: SessionState, service: str) -> str:
             return "Read cause and log_tail, repair that first, then call start_session again."
         case SessionState.STOPPED:
             return "Stopped. start_session starts it again."
+
+
+def with_failed_service(service: str) -> str:
+    return (
+        f"{service} has failed: read its cause and log_tail, repair that, then call start_session(service='{service}')."
+    )
 
 
 def without_run(breaker: Breaker) -> str:

@@ -17,7 +17,12 @@ from mcp_e2e.model.runs import Failure, FailureKind, Verdict
 from mcp_e2e.model.work import PromptFacts
 
 _TELLING = re.compile(r"\b(error|failed|assert\w*|exception|fatal)\b", re.IGNORECASE)
-
+# What pytest, unittest, jest and cargo say last: how many failed, in words that are the same for every cause.
+_TALLY = re.compile(
+    r"[=\s]*(?:tests?(?: suites| files)?:?\s+)?\d+ (?:failed|passed|errors?)\b"
+    r"|FAILED \((?:failures|errors)=|test result: ",
+    re.IGNORECASE,
+)
 
 SUSPENDED_S = 5.0  # a red test that slept this long shows nothing about what it tests
 
@@ -64,10 +69,11 @@ def of_command(test: str, exit_record: ExitRecord, log_tail: str) -> Judgement:
 
 
 def _last_words(log_tail: str) -> str:
-    """The line that most likely names the cause: the last one with an error word in it, else the last one."""
+    """The line that most likely names the cause: the last with an error word that is no mere count, else the last."""
     lines = [line.strip() for line in log_tail.splitlines() if line.strip()]
     telling = [line for line in lines if _TELLING.search(line)]
-    chosen = (telling or lines)[-1:]
+    causes = [line for line in telling if not _TALLY.match(line)]
+    chosen = (causes or telling or lines)[-1:]
     return f": {chosen[0][:200]}" if chosen else ""
 
 

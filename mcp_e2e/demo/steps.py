@@ -145,7 +145,9 @@ class Steps:
         await self._recorded(agent, slot=1)
         await self._red(agent, 3, slot=2, advised=False)
         await self._recorded(agent, slot=2)
-        self._screen.note("the third opened the breaker, for every agent here, whatever they change now")
+        self._screen.note(
+            "the third stops all work, for every agent here, whatever they change now: the breaker is open"
+        )
 
     async def _red(self, agent: Agent, red: int, *, slot: int, advised: bool) -> None:
         attempt = await agent.do("run_test")

@@ -1,6 +1,7 @@
 """``mcp-e2e demo``: a real MCP client, a real server, a SIMULATED ComfyUI, from the first boot to the refused call."""
 
 import io
+import shlex
 import shutil
 import signal
 import sys
@@ -17,6 +18,7 @@ from mcp_e2e.demo.screen import Screen
 from mcp_e2e.demo.steps import Steps
 from mcp_e2e.errors import E2EError
 from mcp_e2e.process import jobs
+from mcp_e2e.usecases.replies import program
 
 _READER_GONE = 141  # as of a program that SIGPIPE ended
 _LOG_LINES = 5
@@ -116,6 +118,8 @@ class _Tour:
             self._screen.fact("project", f"kept: {self._project.root}")
         else:
             shutil.rmtree(self._project.root, ignore_errors=True)
+        self._screen.fact("next", "in your project's folder, for claude, vscode, cursor or codex:")
+        self._screen.line(f"   {shlex.join(program())} install claude")
 
     def _compare(self) -> None:
         steps, tests = self._steps, len(GOOD)

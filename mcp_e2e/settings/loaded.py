@@ -45,8 +45,8 @@ def no_file(file: Path) -> ConfigError:
     """The error for a configuration file that is not there."""
     return ConfigError(
         f"There is no {file.name} in {file.parent}.",
-        remedy="For ComfyUI `mcp-e2e init` writes one; else write it (README: the first real test; every key: "
-        "`mcp-e2e config schema`), or name another with --config or MCP_E2E_CONFIG.",
+        remedy="For ComfyUI: `mcp-e2e init`. For any other service: `mcp-e2e config example > mcp-e2e.toml` in that "
+        "folder, then put your service and test into it. One that lies elsewhere: --config or MCP_E2E_CONFIG.",
         file=str(file),
     )
 

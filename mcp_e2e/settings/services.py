@@ -101,7 +101,10 @@ class ServiceConfig(Table):
         default=10.0, description="Seconds from one look to the next; a look may take as long, at most 10 s."
     )
     env: dict[EnvName, EnvValue] = Field(
-        default={}, repr=False, description="Variables for the process. ${NAME} is taken from the environment or .env."
+        default={},
+        repr=False,
+        description="Variables for the process. {port} and {outputs} are filled in, ${NAME} is taken from the"
+        " environment or .env.",
     )
     slow_after_s: Seconds = Field(
         default=120.0, description="Seconds after which a boot is called slow; never killed for it."
@@ -184,8 +187,14 @@ class ServiceConfig(Table):
             yield Fault(("ready", "log"), "an attached server's output is not ours to read", "Use http or tcp.")
         if self.liveness is not None:
             yield from self._liveness_faults(addressed=addressed)
-        if not addressed and any("{port}" in word for word in self.command or ()):
-            yield Fault(("command",), "uses {port}, but the service has no port", "Add port = 0 or a number.")
+        if not addressed and (key := self._using("{port}")):
+            yield Fault((key,), "uses {port}, but the service has no port", "Add port = 0 or a number.")
+
+    def _using(self, placeholder: str) -> str | None:
+        """The key whose value has it."""
+        if any(placeholder in word for word in self.command or ()):
+            return "command"
+        return "env" if any(placeholder in value for value in self.env.values()) else None
 
     def _liveness_faults(self, *, addressed: bool) -> Iterator[Fault]:
         if self.url is not None:

@@ -1,7 +1,6 @@
 """What was last seen of things that change without a call: a service under its keeper, a job, who works here."""
 
 import sqlite3
-from collections.abc import Collection
 from typing import Any
 
 from mcp_e2e.store import events
@@ -18,10 +17,10 @@ def note(con: sqlite3.Connection, subject: str, state: str, kind: str, at: float
         events.record(con, kind, at, **body)
 
 
-def others(con: sqlite3.Connection, prefix: str, seen: Collection[str]) -> list[str]:
-    """Subjects with this prefix that are kept and were not ``seen`` now."""
+def under(con: sqlite3.Connection, prefix: str) -> set[str]:
+    """Subjects with this prefix that are kept."""
     rows = con.execute("SELECT subject FROM observed WHERE substr(subject, 1, length(?1)) = ?1", (prefix,)).fetchall()
-    return sorted({row["subject"] for row in rows} - set(seen))
+    return {row["subject"] for row in rows}
 
 
 def forget(con: sqlite3.Connection, subject: str, kind: str, at: float, /, **body: Any) -> None:

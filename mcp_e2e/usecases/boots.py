@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_spec
+from mcp_e2e.adapters.spec import liveness_seen_by_keeper, missing_program, seen_by_keeper, service_env, service_spec
 from mcp_e2e.contracts import Progress
 from mcp_e2e.errors import ServiceUnavailable, SetupError
 from mcp_e2e.model.jobs import Job, JobSpec, JobState, ProcessIdentity, Readiness
@@ -138,11 +138,11 @@ class Boots:
         await jobs.launch(self._place.layout.jobs, self._job(by, spec, config, job_id, full, first, looks))
 
     def _spec(self, name: str, config: ServiceConfig, port: int) -> tuple[ServiceSpec, dict[str, str]]:
-        """What the configuration would start on ``port``, and the expanded values of its ``env``."""
+        """What the configuration would start on ``port``, and its ``env``, filled and expanded."""
         loaded, outputs = self._place.settings(), self._place.layout.outputs / name
-        env = expand(config.env, loaded.environment(self._place.environ))
-        cwd = loaded.folder(config.cwd)
-        return service_spec(name, config, cwd=cwd, port=port, outputs=outputs, env=env), env
+        known, cwd = loaded.environment(self._place.environ), loaded.folder(config.cwd)
+        spec = service_spec(name, config, cwd=cwd, port=port, outputs=outputs, env=expand(config.env, known))
+        return spec, expand(service_env(config, port, outputs), known)
 
     def _job(
         self,

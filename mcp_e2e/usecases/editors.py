@@ -98,7 +98,7 @@ class Editors:
             blanked(there[NAME] if right else entry, hidden),
             hidden.text(_diff(file, held, text)),
             tuple(self._notes(there, standing)),
-            "Nothing was written; without --dry-run it is." if order.dry_run and not right else editor.then,
+            "Nothing was written. Without --dry-run it will be." if order.dry_run and not right else editor.then,
         )
 
     def look(self) -> list[Sight]:

@@ -131,5 +131,6 @@ def _replace(each: Planned) -> None:
         replace(each.file, each.before, each.data)
     except OSError as error:
         raise UsageError(
-            f"{each.file} cannot be written: {error.strerror}", remedy="Correct its rights, then call again."
+            f"{each.file} cannot be written: {error.strerror}",
+            remedy="Correct its rights or free some space, then call again.",
         ) from error

@@ -64,13 +64,18 @@ def handed_over(value: Any, *, all_of_it: bool = False) -> Iterator[str]:
     match value:
         case str() if all_of_it and len(value) >= SHORTEST and "${" not in value and not _is_path(value):
             yield value
+        case str():
+            name, _, said = value.partition("=")  # NAME=value, --name=value
+            if looks_secret(name):
+                yield from handed_over(said, all_of_it=bool(said))
         case Mapping():
             for name, item in value.items():
                 handing = name in _HANDING or looks_secret(str(name))
                 yield from handed_over(item, all_of_it=all_of_it or handing)
         case list() | tuple():
-            for item in value:
-                yield from handed_over(item, all_of_it=all_of_it)
+            for before, item in zip(("", *value), value, strict=False):
+                flag = isinstance(before, str) and before.startswith("-") and "=" not in before and looks_secret(before)
+                yield from handed_over(item, all_of_it=all_of_it or flag)
 
 
 def _is_path(value: str) -> bool:

@@ -55,9 +55,10 @@ class Notices:
         self._observed = anyio.current_time()
         await self._place.open()
         layout = self._place.layout
+        known = await self._place.run(partial(observed.under, prefix=_JOB))  # before the look: others look as well
         live = await anyio.to_thread.run_sync(_live, layout.jobs)
         servers = await anyio.to_thread.run_sync(_servers, layout.leases)
-        await self._place.run(partial(_note, now=self._place.now(), live=live, servers=servers))
+        await self._place.run(partial(_note, now=self._place.now(), known=known, live=live, servers=servers))
         for name in self._services():
             await self._place.run(partial(_note_service, now=self._place.now(), session=await self._sights.look(name)))
 
@@ -83,10 +84,10 @@ def _servers(folder: Path) -> list[str]:
     return [lease.id for lease in found if lease.alive and lease.description.get("door") == "mcp"]
 
 
-def _note(con: Connection, now: float, live: set[str], servers: list[str]) -> None:
+def _note(con: Connection, now: float, known: set[str], live: set[str], servers: list[str]) -> None:
     for job in live:
         observed.note(con, f"{_JOB}{job}", "live", "job.started", now, job=job)
-    for subject in observed.others(con, _JOB, {f"{_JOB}{job}" for job in live}):
+    for subject in sorted(known - {f"{_JOB}{job}" for job in live}):
         observed.forget(con, subject, "job.ended", now, job=subject.removeprefix(_JOB))
     observed.note(con, _SERVERS, " ".join(servers), "servers", now, servers=len(servers))
 

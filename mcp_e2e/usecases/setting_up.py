@@ -117,11 +117,10 @@ class SettingUp:
         runs = await self._runs(JOB_MARKER)
         findings = await find(machine, loaded.project, self._cwd, wish.comfyui, runs, self._tell)
         if not findings.found:
-            looks = "\n".join(f"  {where}: {what}" for where, what in findings.looks)
             raise ServiceUnavailable(
-                f"no ComfyUI was found, and nothing was written\n{looks}",
+                "no ComfyUI was found, and nothing was written",
                 remedy="Name it: mcp-e2e init --comfyui PATH (the folder of its main.py) or --comfyui "
-                "http://HOST:PORT (one that runs). For another service see the README; `mcp-e2e demo` needs none.",
+                "http://HOST:PORT (one that runs). For any other service: mcp-e2e config example > mcp-e2e.toml",
                 looked=dict(findings.looks),
             )
         name = "comfyui" if "comfyui" not in services else "comfyui-2"
@@ -157,7 +156,7 @@ def _done(there: bool, added: str, wish: Wish) -> str:
 
 def _next(loaded: Loaded, added: tuple[str, ...], wish: Wish) -> str:
     if wish.dry_run:
-        return "Nothing was written; `mcp-e2e init` without --dry-run writes it."
+        return "Nothing was written. Without --dry-run it will be."
     tests = (*added, *(test.id for test in loaded.settings.tests))
     attached = any(service.attached for service in loaded.settings.services.values() if service.kind == "comfyui")
     if not tests:

@@ -7,6 +7,7 @@ from typing import Any
 from mcp_e2e.decisions import next_step
 from mcp_e2e.errors import ConfigError, E2EError
 from mcp_e2e.model.answers import JobLine, KnownTest, StatusAnswer
+from mcp_e2e.model.calls import Breaker, BreakerState
 from mcp_e2e.model.runs import Caller, Run
 from mcp_e2e.process import jobs, locks
 from mcp_e2e.store import breaker as breakers
@@ -62,7 +63,6 @@ class Status:
         run = await self._place.run(runs.active)
         breaker = await self._place.run(breakers.load)
         configured: dict[str, Any] = {} if error else await self._configured()
-        step = next_step.after_plan(run, breaker) if run else next_step.without_run(breaker)
         return StatusAnswer(
             config_error=_shown(error) if error else None,
             **configured,
@@ -71,7 +71,7 @@ class Status:
             breaker=await self._breaker.show(person=person),
             also_here=self._others(),
             position=self._runs.position(run, breaker) if run else None,
-            next_step=NO_CONFIG if error else step,
+            next_step=NO_CONFIG if error else _next_step(run, breaker, configured.get("services", []), person=person),
         )
 
     async def _configured(self) -> dict[str, Any]:
@@ -140,6 +140,15 @@ def _told(answer: StatusAnswer) -> dict[str, Any]:
         "config": bool(answer.config_error),
         **(here.model_dump(include={"run", "done", "passed", "failed", "current"}) if here else {}),
     }
+
+
+def _next_step(run: Run | None, breaker: Breaker, services: list[dict[str, Any]], *, person: bool) -> str:
+    if breaker.state is BreakerState.OPEN and person:
+        return next_step.FOR_A_PERSON
+    failed = next((each["service"] for each in services if each["state"] == "failed"), None)
+    if failed is not None and breaker.state is not BreakerState.OPEN:
+        return next_step.with_failed_service(failed)
+    return next_step.after_plan(run, breaker) if run else next_step.without_run(breaker)
 
 
 def _shown(error: ConfigError) -> dict[str, Any]:

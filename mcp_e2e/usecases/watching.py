@@ -47,6 +47,7 @@ class Watching:
         if self._session is not None:
             facts["generation"] = self._session.generation
         attempts.advance(con, attempt.id, AttemptState.RUNNING, **facts)
+        attempts.note_progress(con, attempt.id, {})  # what it has been waiting for
         return True
 
     async def started(self, at: float) -> None:

@@ -89,6 +89,12 @@ def test_a_program_in_the_project_is_found_as_editors_find_it(launch: Launch, wo
     assert launch.judge(entry) == (Standing.WRONG, f"names a program that is not there: {word}")
 
 
+def test_variables_of_an_entry_are_not_told(launch: Launch) -> None:
+    """What is said of it goes to terminals and logs."""
+    said = launch.judge({"command": "env", "args": ["KEY=s3cret", "/usr/bin/mcp-e2e", "serve"]})[1]
+    assert said == "starts another mcp-e2e than this one: env /usr/bin/mcp-e2e"
+
+
 def test_a_named_configuration_must_be_named_there_too(launch: Launch, tmp_path: Path) -> None:
     """The editor does not have this terminal's variables."""
     named = Launch(launch.program, launch.project, tmp_path / "ci.toml")

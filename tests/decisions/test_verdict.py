@@ -71,13 +71,35 @@ def test_a_test_that_outgrew_its_limit_failed_by_it(reason: ExitReason, kind: st
 
 def test_the_message_of_a_failed_command_quotes_the_line_that_tells() -> None:
     """An agent reads the cause before it opens the log."""
-    log = "collecting\nE   AssertionError: 3 images instead of 4\n1 failed in 0.2s"
+    log = "collecting\nE   AssertionError: 3 images instead of 4\ndone"
 
     judged = verdict.of_command("t", replace(ENDED, exit_code=1), log)
 
     assert judged.failure is not None
-    assert judged.failure.message == "exit code 1: 1 failed in 0.2s"
+    assert judged.failure.message == "exit code 1: E   AssertionError: 3 images instead of 4"
     assert verdict.of_command("t", replace(ENDED, exit_code=1), "CUDA out of memory").failure.kind == "out_of_memory"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "tally",
+    [
+        "1 failed in 0.14s",
+        "================= 1 failed, 2 passed in 3.20s =================",
+        "FAILED (failures=1)",
+        "Tests:       1 failed, 3 passed, 4 total",
+        "test result: FAILED. 0 passed; 1 failed; 0 ignored",
+    ],
+)
+def test_how_many_failed_is_no_cause(tally: str) -> None:
+    """Two causes would have one signature: the line before it tells them apart. Alone it is better than nothing."""
+
+    def message(log: str) -> str | None:
+        failure = verdict.of_command("t", replace(ENDED, exit_code=1), log).failure
+        return failure.message if failure else None
+
+    cause = "FAILED test_price.py::test_price - assert 42 == 43"
+    assert message(f"{cause}\n{tally}\n") == f"exit code 1: {cause}"
+    assert message(tally) == f"exit code 1: {tally}"
 
 
 @pytest.mark.parametrize(

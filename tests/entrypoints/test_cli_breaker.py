@@ -50,6 +50,7 @@ def test_open_breaker_refuses_tests_only(cli: Cli, incident: str) -> None:
         error = json.loads(done.stdout)["error"]
         assert (done.returncode, error["code"], error["incident"]) == (6, "refused", incident)
         assert "breaker reset" not in done.stdout
+        assert cli(*words).stderr.startswith(f"REFUSED: `mcp-e2e {words[0]}` was not run")
     assert cli("start").returncode == 0
     assert cli("exec", "true").returncode == 0
     for words in (["status"], ["report"], ["next"], ["jobs"], ["runs"], ["breaker", "status"], ["stop"]):
@@ -141,6 +142,10 @@ def test_status_names_the_reset_to_a_person_only(
     assert "mcp-e2e breaker reset" not in marked.screen + cli("status").stdout
     if "mcp-e2e breaker reset" not in terminal.screen:
         pytest.skip("whoever adopts orphans here carries an agent's mark")
+    assert terminal.screen.rstrip().endswith("then mcp-e2e breaker reset.")
+    refused = Terminal(project, environ, [*LINE, "run", "asks"])
+    assert refused.status() == 6
+    assert refused.screen.rstrip().endswith("then mcp-e2e breaker reset.")
 
 
 def test_nothing_to_reset(project: Path, environ: dict[str, str]) -> None:

@@ -215,3 +215,18 @@ def test_global_options_stand_anywhere(cli: Cli, project: Path) -> None:
     other.write_text(TEST)
     shown = json.loads(cli("--config", str(other), "config", "show", "--json").stdout)["data"]
     assert (shown["file"], shown["project"]) == (str(other), str(project))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors by a shell of POSIX")
+def test_closed_streams_keep_no_command_from_working(environ: dict[str, str], project: Path) -> None:
+    """As some daemons start their children: there is nobody to read, and that is no defect."""
+    line = [sys.executable, "-m", "mcp_e2e", "history"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&-', "sh", *line],
+        env=environ,
+        cwd=project,
+        stderr=subprocess.PIPE,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -107,7 +107,17 @@ def test_a_job_may_not_write_it(project: Path, cli: Cli) -> None:
 
 def test_a_missing_file_names_the_command_that_writes_one(project: Path, cli: Cli) -> None:
     """Where a new user meets it first."""
-    assert "`mcp-e2e init`" in cli("run", "x").stderr
+    said = cli("run", "x").stderr
+    assert "`mcp-e2e init`" in said
+    assert "`mcp-e2e config example > mcp-e2e.toml`" in said
+
+
+def test_where_it_looked_is_said_once(project: Path, cli: Cli) -> None:
+    """As it looks, and not again in the error."""
+    done = cli("init", PATH="")
+    assert done.returncode == 4
+    assert done.stderr.count(str(project / "ComfyUI_windows_portable")) == 1
+    assert done.stderr.splitlines()[-2] == "Error: no ComfyUI was found, and nothing was written"
 
 
 @pytest.mark.comfyui

@@ -41,6 +41,20 @@ def test_green_run_ends_with_zero(cli: Cli) -> None:
     assert [(run["state"], run["passed"], run["total"]) for run in listed] == [("finished", 3, 3)]
 
 
+def test_a_red_test_shows_what_it_wrote(cli: Cli) -> None:
+    """Below its line, the last first looked for; stdout then has the sum in short, with the file of all of it."""
+    done = cli("run", "breaks-1")
+    shown = done.stderr.splitlines()
+    at = next(nth for nth, line in enumerate(shown) if line.startswith("✗ failed  1/1 breaks-1"))
+
+    assert shown[at + 1 : at + 3] == ["  | tick", "  | cause 1"]
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if line[0] not in " -"] == [
+        *("run", "overall", "recommendation", "counts", "tests", "report", "next_step")
+    ]
+    assert "cause 1" in Path(done.stdout.split("report: ")[1].splitlines()[0]).read_text("utf-8")
+    assert cli("run", "breaks-1", "-q").stderr == ""
+
+
 def test_nothing_selected(cli: Cli) -> None:
     """Neither tests nor an unfinished run is nothing selected, and so is a name that matches nothing."""
     for words in (["run"], ["run", "nope"]):

@@ -56,6 +56,7 @@ def test_every_help_has_a_sentence_and_an_example(command: click.Command) -> Non
         ("Call report.", "Call `mcp-e2e report`."),
         ("its status and its report", "its status and its report"),
         ("mcp-e2e status", "mcp-e2e status"),
+        ("Read log_tail, repair it", "Read its log (`mcp-e2e logs`), repair it"),
     ],
 )
 def test_tools_become_commands(said: str, typed: str) -> None:

@@ -1,6 +1,7 @@
 """The quick start in a real process: while the SDK does not load at all, while it loads, and when it has taken over."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+
+if sys.platform != "win32":
+    import fcntl
 
 from mcp_e2e.entrypoints.mcp import quick
 from tests.entrypoints.wire import MODERN, Wire, serving
@@ -153,6 +157,26 @@ async def test_the_console_script_serves_as_well(environ, project) -> None:
         async with script(environ, project) as client:
             await client.ask("tools/list", {"_meta": MODERN})
             assert "asks" in json.dumps(await client.call("status"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_pipes_that_do_not_block_are_waited_for(environ, project) -> None:
+    """Some clients make theirs so: no byte to read, or no room to write, is not the end of the client."""
+    command = [sys.executable, "-m", "mcp_e2e", "serve"]
+    (theirs, to), (out, ours) = os.pipe(), os.pipe()
+    os.set_blocking(theirs, False)
+    os.set_blocking(ours, False)
+    if sys.platform == "linux":
+        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, 4096)  # less than one answer
+    with subprocess.Popen(command, stdin=theirs, stdout=ours, env=environ, cwd=project) as process:
+        os.close(theirs)
+        os.close(ours)
+        with os.fdopen(to, "wb", 0) as pen, os.fdopen(out, "rb") as book:
+            for number in (1, 2):
+                request = {"jsonrpc": "2.0", "id": number, "method": "tools/list", "params": {"_meta": MODERN}}
+                pen.write(json.dumps(request).encode() + b"\n")
+                assert json.loads(book.readline())["id"] == number
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(

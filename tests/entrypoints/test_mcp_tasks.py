@@ -135,6 +135,16 @@ async def test_what_is_asked_wrongly_is_told(server: Servers) -> None:
             for method in ("tasks/get", "tasks/cancel", "tasks/update"):
                 if method == "tasks/get" or not bad.startswith("WyJ"):
                     assert (await asked(wire, method, bad))["error"]["code"] == -32602
+        for told in (
+            '[["run_test"],"a-1",1,false]',
+            '["safe_exec","\\u0000",1,false]',
+            '["run_test","\\ud800",1,false]',
+            '["start_session","slow",1e12,false]',
+            '["start_session","slow",NaN,false]',
+            "[" * 9000,
+        ):
+            forged = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+            assert (await asked(wire, "tasks/get", forged))["error"]["code"] == -32602, told
         refused = (await asked(wire, "tasks/get", "nope", MODERN))["error"]
         assert refused["code"] == -32021
         assert refused["data"] == {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}

@@ -167,6 +167,8 @@ async def test_fault_46_a_crash_loop_is_told_with_the_end_of_its_log(server: Ser
     config.write_text(config.read_text().replace("stop_grace_s = 2", "stop_grace_s = 2\nmax_restarts = 1"))
     async with server(stops=False) as app:
         session = await app.sessions.start(app.caller, wait_seconds=30)
+        told = await app.status.show(app.caller)
 
     assert (session.state, session.cause) == ("failed", "it died 2 times, last with exit code 3; restarts are used up")
     assert session.log_tail == "no model folder\n"
+    assert told.next_step.startswith(f"{session.service} has failed: read its cause and log_tail, repair that")

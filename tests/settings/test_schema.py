@@ -75,6 +75,7 @@ def test_a_workflow_is_always_expected_to_save_something() -> None:
         ({"services": {"a": {**COMFY, "reload_on": ["**py"]}}}, "py' has .* within a name"),
         ({"services": {"a": {"kind": "command", "command": ["x"], "ready": {"tcp": True}}}}, "has none"),
         ({"services": {"a": {"kind": "command", "command": ["x", "{port}"]}}}, "has no port"),
+        ({"services": {"a": {"kind": "command", "command": ["x"], "env": {"PORT": "{port}"}}}}, "has no port"),
         ({"services": {"a": {"kind": "command", "url": "http://h", "ready": {"log": "x"}}}}, "not ours to read"),
         ({"services": {"a": {**API, "liveness": {}}}}, "exactly one of http, tcp, exec"),
         ({"services": {"a": {**API, "liveness": {"log": "x"}}}}, "not permitted"),

@@ -1,9 +1,12 @@
 """``doctor``: every kind of trouble is found, told with its fix, and nothing is changed by looking."""
 
+import importlib.util
 import os
+import re
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from .conftest import Servers
 
 Examine = Callable[..., Awaitable[dict[str, list[Finding]]]]
 FAR_S = 60.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -236,6 +240,24 @@ async def test_a_package_that_breaks_is_named(tmp_path: Path) -> None:
     found = await program.check_program({**os.environ, "PYTHONPATH": str(tmp_path)}, FAR_S)
     assert bad(found) == [(State.PROBLEM, "a package cannot be imported: ImportError: libjpeg is missing")]
     assert {program.module(name) for name in program.requirements()} >= {"mcp", "PIL", "httpx_ws", "tree_sitter_bash"}
+
+
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="it is installed in no virtual environment")
+async def test_a_path_that_gives_tests_our_own_python_is_told(tmp_path: Path) -> None:
+    """Whoever put this program's folder on the PATH has its python3 before their own."""
+    own = str(Path(sys.executable).parent)
+    told = [each.what for each in await program.check_tools({"PATH": f"{own}:/usr/bin"}, tmp_path, FAR_S)]
+    assert [what for what in told if "get mcp-e2e's own" in what and own in what] != []
+    told = [each.what for each in await program.check_tools({"PATH": "/usr/bin"}, tmp_path, FAR_S)]
+    assert [what for what in told if "own" in what] == []
+
+
+def test_every_declared_package_is_known_by_the_name_it_is_imported_as() -> None:
+    """As pyproject.toml declares it, whatever was installed when: a sound installation has no problem."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    names = [re.split(r"[<>=]", line)[0] for line in declared]
+
+    assert [name for name in names if importlib.util.find_spec(program.module(name)) is None] == []
 
 
 async def test_a_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,7 @@ def test_what_is_switched_off_is_switched_on(editor: str, install: Install, proj
     [
         ("claude", '{"mcpServers": {"a": {"command": "x", "env": {"PASS_OF_A": "s3cret-value"}}}}'),
         ("claude", '{"mcpServers": {"e2e": {"command": "mcp-e2e", "env": {"A": "s3cret-value"}}}}'),
+        ("claude", '{"mcpServers": {"a": {"command": "x", "args": ["--api-key", "s3cret-value", "TOKEN=s3cret-2"]}}}'),
         ("vscode", '{"servers": {"a": {"url": "http://a", "headers": {"Authorization": "Bearer s3cret-value"}}}}'),
         ("codex", 'api_key = "s3cret-value"\n[mcp_servers.a]\ncommand = "x"\nenv = { A = "s3cret-value" }\n'),
     ],

@@ -159,6 +159,26 @@ async def test_a_selection_that_matches_nothing_is_never_all(server: Servers) ->
     assert "'green'" in caught.value.advice
 
 
+async def test_what_a_test_waited_for_is_not_told_once_it_runs(server: Servers, project: Path) -> None:
+    """The service's last stage is its booting's."""
+    waits = "import os, time\nwhile not os.path.exists('up'): time.sleep(0.02)\n"
+    (project / "service.py").write_text(waits + (project / "service.py").read_text())
+    said = []
+
+    async def progress(_done: float, _total: float | None, message: str) -> None:
+        said.append(message)
+        if message.startswith("slow: starting, api"):
+            (project / "up").touch()
+        if message.startswith("slow: running"):
+            (project / "go").touch()
+
+    async with server() as app:
+        answer = await app.attempts.run(app.caller, test="slow", progress=progress)
+
+    assert answer.verdict == "passed"
+    assert [message for message in said if message.startswith("slow: running, api")] == []
+
+
 async def test_params_reach_a_command_and_select_its_work(server: Servers, project: Path) -> None:
     """They arrive as MCP_E2E_PARAM_…; other params are other work."""
     with (project / "mcp-e2e.toml").open("a") as config:

@@ -128,6 +128,21 @@ async def test_a_broken_file_stops_no_server_and_is_read_again(server: Servers, 
         assert (await app.sessions.start(app.caller)).state == "ready"
 
 
+async def test_a_service_may_take_its_port_from_the_environment(server: Servers, project: Path) -> None:
+    """{port} is filled in in env too, another word in braces is the program's; to look again is no changed file."""
+    service = (project / "service.py").read_text()
+    kept = "import os, sys; sys.argv[1:] = [os.environ['PORT']]; open('format', 'w').write(os.environ['FORMAT'])\n"
+    (project / "service.py").write_text(kept + service)
+    replace(project, '"service.py", "{port}"', '"service.py"')
+    replace(project, "stop_grace_s = 2", 'stop_grace_s = 2\nenv = { PORT = "{port}", FORMAT = "{level} {Ports}" }')
+    async with server() as app:
+        first = await app.sessions.start(app.caller)
+        joined = await app.sessions.start(app.caller)
+
+    assert (first.state, joined.pid, joined.config_changed) == ("ready", first.pid, None)
+    assert (project / "format").read_text() == "{level} {Ports}"
+
+
 async def test_secrets_of_a_service_reach_it_and_nothing_on_disk(server: Servers, project: Path) -> None:
     """The value of ${NAME} is in the process, and in no file of the state folder."""
     service = (project / "service.py").read_text()

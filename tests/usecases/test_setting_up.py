@@ -249,8 +249,8 @@ async def test_none_was_found(place: Place) -> None:
     with pytest.raises(ServiceUnavailable, match="no ComfyUI was found, and nothing was written") as missed:
         await place.set_up()
     assert "--comfyui PATH" in missed.value.advice
-    assert "mcp-e2e demo" in missed.value.advice
-    assert str(place.project / "ComfyUI") in missed.value.message
+    assert "mcp-e2e config example" in missed.value.advice
+    assert str(place.project / "ComfyUI") in missed.value.facts["looked"]["near the project"]
     assert not place.file.exists()
 
 

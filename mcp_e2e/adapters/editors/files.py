@@ -51,7 +51,9 @@ def write(held: Held, text: str) -> None:
             f"{held.file} cannot be written: a path to be named in it is not UTF-8.", remedy="Rename that folder."
         ) from error
     except OSError as error:
-        raise ConfigError(f"{held.file} cannot be written: {error.strerror}.", remedy="Correct its rights.") from error
+        raise ConfigError(
+            f"{held.file} cannot be written: {error.strerror}.", remedy="Correct its rights, or free some space."
+        ) from error
 
 
 def replace(file: Path, before: bytes | None, data: bytes) -> None:

@@ -63,7 +63,8 @@ class Launch:
             return Standing.OTHER, f"does not name --config {self.config}"
         program = (command, *args[: args.index("serve")])
         if os.path.normcase(" ".join(program)) != os.path.normcase(" ".join(self.program)):
-            return Standing.OTHER, f"starts another mcp-e2e than this one: {' '.join(program)}"
+            told = " ".join(word for word in program if "=" not in word)  # a variable may be a secret
+            return Standing.OTHER, f"starts another mcp-e2e than this one: {told}"
         return Standing.RIGHT, "starts this program for this project"
 
     def _command(self, word: str) -> str:

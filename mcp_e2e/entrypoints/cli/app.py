@@ -69,4 +69,7 @@ class Ordered(Group):
 )
 @click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
-    """Slow end-to-end tests on a service that stays alive. Begin with: mcp-e2e status."""
+    """Slow end-to-end tests on a service that stays alive.
+
+    Begin in your project's folder with: mcp-e2e install claude (or vscode, cursor, codex); then mcp-e2e doctor.
+    """

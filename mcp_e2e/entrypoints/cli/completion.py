@@ -26,7 +26,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> Outcome:
-    """Print the script that completes commands, tests, services and runs.
+    """Print the script that completes words in your shell.
 
     bash, zsh: eval "$(mcp-e2e completion bash)" in ~/.bashrc, with zsh in ~/.zshrc. fish: into
     ~/.config/fish/completions/mcp-e2e.fish. powershell: mcp-e2e completion powershell | Out-String | Invoke-Expression

@@ -1,4 +1,4 @@
-"""config show and schema."""
+"""config example, show and schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def config() -> None:
-    """The configuration in force, and its schema."""
+    """An example to begin with, what is in force, the schema."""
+
+
+@config.command(example="mcp-e2e config example > mcp-e2e.toml")
+@click.pass_obj
+def example(said: Said) -> Outcome:
+    """A whole mcp-e2e.toml to begin with, for a service that is no ComfyUI.
+
+    It works as it is: then put your own service and test into it. For ComfyUI: mcp-e2e init.
+    """
+    from mcp_e2e.settings.example import EXAMPLE  # noqa: PLC0415  as in work.inside
+
+    return Outcome({"text": EXAMPLE}, text=None if said.json else EXAMPLE.rstrip("\n"))
 
 
 @config.command(example="mcp-e2e config show")

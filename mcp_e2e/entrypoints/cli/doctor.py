@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command, example="mcp-e2e doctor\nmcp-e2e --json doctor")
 @click.pass_obj
 def doctor(said: Said) -> Outcome:
-    """Look at all that tests need, and say how to put right what is wrong.
+    """Find what is wrong here, and say how to put it right.
 
     This program, the machine, the project, its services and tests, the editors' entries. It changes nothing.
     Exit status 8: something does not work.

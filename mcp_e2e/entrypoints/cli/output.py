@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from typing import Any, TextIO
 
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.entrypoints.cli.wording import in_commands
+from mcp_e2e.entrypoints.cli.work import is_person
 from mcp_e2e.errors import E2EError, Refused
 from mcp_e2e.formats.text import plain
 
 OK, TEST_FAILED = 0, 1
+_REFUSED = re.compile(r"^REFUSED: `mcp-e2e [^`]*`")
+_TO_A_PERSON = "\n  You are that user: look at mcp-e2e status, repair the cause, then mcp-e2e breaker reset."
 _ADVICE = frozenset({"next_step", "recommendation"})
 
 
@@ -56,7 +60,10 @@ class Outcome:
 
 
 def utf8_streams() -> None:
-    """Any text can be printed, whatever the terminal's or pipe's encoding is said to be."""
+    """Any text can be printed, whatever the terminal's or pipe's encoding is said to be, and where they are closed."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  to the process's end
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             utf8 = codecs.lookup(stream.encoding).name == "utf-8"
@@ -72,7 +79,7 @@ def show(said: Said, outcome: Outcome) -> int:
     if text:
         put(text)
     if outcome.problem is not None:
-        talk(_explained(outcome.problem))
+        talk(_explained(said, outcome.problem))
     return outcome.exit_status
 
 
@@ -103,10 +110,11 @@ def _envelope(said: Said, outcome: Outcome) -> dict[str, Any]:
     return {**head, "ok": False, "error": {**error_facts(problem), **({"answer": data} if data else {})}}
 
 
-def _explained(error: E2EError) -> str:
-    """The sentence and the remedy; a refusal by the guard has words of its own."""
+def _explained(said: Said, error: E2EError) -> str:
+    """The sentence and the remedy; a refusal by the guard has words of its own, with the command that was typed."""
     if isinstance(error, Refused) and "incident" in error.facts:
-        return in_commands(error.text)
+        told = _REFUSED.sub(f"REFUSED: `mcp-e2e {said.command}`", in_commands(error.text))
+        return told + (_TO_A_PERSON if error.facts.get("owner_action_required") and is_person() else "")
     return f"Error: {error.message}\n  {in_commands(error.advice)}"
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from mcp_e2e.entrypoints.cli.options import Said
 from mcp_e2e.entrypoints.cli.output import talk
+from mcp_e2e.formats.clean import clean
 
 REMIND_S = 30.0
 REDRAW_S = 0.2
 BAR = 12
+TAIL = 20  # lines of a red test's output
 _ICONS = {"passed": ("✓", "32"), "skipped": ("-", "33"), "cancelled": ("-", "33")}
 
 
@@ -51,12 +53,14 @@ class Telling:
         if not self._quiet:
             talk(text)
 
-    def ended(self, title: str, verdict: str, duration_s: float | None, why: str) -> None:
-        """One line for a test that has ended."""
+    def ended(self, title: str, verdict: str, duration_s: float | None, why: str, output: str = "") -> None:
+        """One line for a test that has ended, and below it the last ones of what it wrote."""
         icon, color = _ICONS.get(verdict, ("✗", "31"))
         word = f"\x1b[{color}m{icon} {verdict}\x1b[0m" if self._color else f"{icon} {verdict}"
         took = f"  {duration_s:.1f} s" if duration_s is not None else ""
         self.line(f"{word}  {title}{took}" + (f"  {' '.join(why.split())[:160]}" if why else ""))
+        for written in clean(output).strip("\n").splitlines()[-TAIL:]:
+            self.line(f"  | {written}")
 
     def _bar(self) -> str:
         if self._of is None:

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcp_e2e.decisions import schedule
+from mcp_e2e.decisions.next_step import REPORTED
 from mcp_e2e.entrypoints.cli import completion
 from mcp_e2e.entrypoints.cli.options import Command, Said
 from mcp_e2e.entrypoints.cli.output import TEST_FAILED, Interrupted, Outcome, TimedOut
 from mcp_e2e.entrypoints.cli.progress import Telling
 from mcp_e2e.entrypoints.cli.runs import MOST_SLOTS
+from mcp_e2e.entrypoints.cli.wording import in_commands
 from mcp_e2e.entrypoints.cli.work import inside
 from mcp_e2e.errors import E2EError, NothingSelected, Refused, ServiceUnavailable, UsageError
+from mcp_e2e.formats.text import plain
 from mcp_e2e.model.runs import RunMode
 
 if TYPE_CHECKING:
@@ -166,10 +169,9 @@ class Runner:
         if answer.state != "done":
             self._expect_time_left(answer)
             return
-        failure = (answer.failure or {}).get("message", "")
-        self._telling.ended(
-            title if answer.test == slot["test"] else answer.test, answer.verdict or "", answer.duration_s, failure
-        )
+        failure, written = (answer.failure or {}).get("message", ""), (answer.evidence or {}).get("log_tail", "")
+        named = title if answer.test == slot["test"] else answer.test
+        self._telling.ended(named, answer.verdict or "", answer.duration_s, failure, written if failure else "")
         await self._record_the_rest(answer)
 
     async def _record_the_rest(self, answer: AttemptAnswer) -> None:
@@ -225,8 +227,21 @@ async def _write_junit(app: App, run_id: str, file: Path) -> None:
 def _outcome(report: ReportAnswer, problem: E2EError | None) -> Outcome:
     """A failed test is the answer even when it was followed by a refusal."""
     failed = bool(report.counts and report.counts["failed"])
+    text = plain(_in_short(report))
     if failed and (problem is None or isinstance(problem, Refused)):
-        return Outcome(report.shown(), problem, status=TEST_FAILED)
+        return Outcome(report.shown(), problem, status=TEST_FAILED, text=text)
     if problem is None and report.overall == "skipped":
         problem = NothingSelected("nothing was tested: every slot was skipped", remedy="Plan the tests again.")
-    return Outcome(report.shown(), problem)
+    return Outcome(report.shown(), problem, text=text)
+
+
+def _in_short(report: ReportAnswer) -> dict[str, Any]:
+    """What the lines above have not said of a run: its sum, what went wrong, and where all of it stands."""
+    told: dict[str, Any] = {"run": report.run, "overall": report.overall}
+    told["recommendation"] = in_commands(report.recommendation or "")
+    told["counts"] = {name: count for name, count in (report.counts or {}).items() if count}
+    told |= {name: value for name in ("boot_saved_s", "restarts", "refusals") if (value := getattr(report, name))}
+    told["tests"] = [test for test in report.tests or [] if test["outcome"] != "passed" or test.get("flaky")]
+    told["report"] = (report.files or {}).get("markdown")
+    step = "`mcp-e2e report --format markdown` shows all of it." if report.next_step == REPORTED else report.next_step
+    return told | {"next_step": in_commands(step or "")}

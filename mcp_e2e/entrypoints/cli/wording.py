@@ -21,12 +21,13 @@ _TOOL = re.compile(
     rf"|\b(?P<tool2>{_ALSO_ENGLISH})\((?P<args2>[^)]*)\)"
     rf"|(?<=[Cc]all )(?P<tool3>{_ALSO_ENGLISH})\b"
 )
+_LOG = "Read log_tail, "  # nothing of that name is on the screen where an error is all there is
 _ARGUMENT = re.compile(r"(\w+)=('[^']*'|\"[^\"]*\"|\[[^\]]*\]|[^,\s]+)")
 
 
 def in_commands(text: str) -> str:
     """``text`` with every tool call written as the command that does the same."""
-    return _TOOL.sub(_command, text)
+    return _TOOL.sub(_command, text.replace(_LOG, "Read its log (`mcp-e2e logs`), "))
 
 
 def _command(found: re.Match[str]) -> str:

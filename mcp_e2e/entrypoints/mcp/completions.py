@@ -41,5 +41,5 @@ def _arguments(ref: PromptReference | ResourceTemplateReference) -> Sequence[str
 
 
 def _fitting(names: Sequence[str], typed: str) -> list[str]:
-    begun = [name for name in names if name.lower().startswith(typed.lower())]
-    return begun + [name for name in names if name not in begun and typed.lower() in name.lower()]
+    fitting = [name for name in names if typed.lower() in name.lower()]
+    return sorted(fitting, key=lambda name: not name.lower().startswith(typed.lower()))  # keeps their order

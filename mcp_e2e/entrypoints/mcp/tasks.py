@@ -22,13 +22,13 @@ from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp.calls import answered, failed
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
-from mcp_e2e.errors import E2EError, NotFound
+from mcp_e2e.errors import E2EError, NotFound, SetupError
 from mcp_e2e.model.answers import Answer
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 GRACE_S = 2.0  # what ends sooner is answered as ever
 POLL_MS = 2_000
-_NO_TIME = 1e11  # seconds; what comes after is no date that can be written
+_LATEST = 2.0**35  # Unix time that a date can still tell
 _GOING_ON = frozenset({"running", "starting", "queued"})
 
 Context = ServerRequestContext[App, Any]
@@ -58,13 +58,12 @@ class Task:
         """Raises MCPError -32602 for an id that no server of ours has given out."""
         try:
             tool, subject, begun, checkpoint = json.loads(base64.urlsafe_b64decode(task_id + "=" * (-len(task_id) % 4)))
-            subject.encode()  # there is JSON that is no text
             task = cls(tool, subject, float(begun), checkpoint is True)
+            if task.tool in _SUBJECTS and subject.isprintable() and 0 <= task.begun < _LATEST:
+                return task
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise _unknown(task_id) from None
-        if not isinstance(tool, str) or tool not in _SUBJECTS or not 0 <= task.begun < _NO_TIME:
-            raise _unknown(task_id)
-        return task
+            pass
+        raise _unknown(task_id)
 
     def shown(self, status: str, message: str | None = None) -> dict[str, Any]:
         """As the extension puts it. It never expires: what it stands for stays in the project's state."""
@@ -134,8 +133,10 @@ class Tasks:
             result = await answered(answer, at)
         except NotFound:
             raise _unknown(params.task_id) from None
-        except E2EError as error:
+        except SetupError as error:
             result = failed(task.tool, error)
+        except E2EError as error:  # the work may go on all the same: to be asked again
+            raise MCPError(types.INTERNAL_ERROR, error.message, {"code": error.code, "remedy": error.advice}) from error
         said = result.structured_content
         if _goes_on(result):
             return task.shown("working", (said.get("progress") or {}).get("message") or said.get("stage"))

@@ -6,6 +6,7 @@ Part of the quick start: nothing but cheap modules of the standard library may b
 """
 
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -148,7 +149,11 @@ def _lines(fd: int) -> Iterator[bytes]:
 
 def _some(fd: int) -> bytes:
     try:
-        return os.read(fd, _CHUNK)
+        while True:
+            try:
+                return os.read(fd, _CHUNK)
+            except BlockingIOError:  # a client may have made its pipes so
+                select.select([fd], [], [])
     except OSError:  # a terminal or pseudo-terminal that was closed
         return b""
 
@@ -158,7 +163,10 @@ def _sent(fd: int, data: bytes) -> bool:
     rest = memoryview(data)
     try:
         while rest:
-            rest = rest[os.write(fd, rest) :]
+            try:
+                rest = rest[os.write(fd, rest) :]
+            except BlockingIOError:
+                select.select([], [fd], [])
     except OSError:
         return False
     return True

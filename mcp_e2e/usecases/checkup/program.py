@@ -111,8 +111,16 @@ def _utf8(name: str) -> bool:
 
 
 async def check_tools(environ: Mapping[str, str], project: Path | None, within_s: float) -> list[Finding]:
-    """git, which tells what has changed, and Node, which only this project's own checks need."""
-    return [await _git(environ, project, within_s), _node(environ)]
+    """git, which tells what has changed, and the Python that tests get where it may not be the one that is meant."""
+    return [await _git(environ, project, within_s), *_python(environ)]
+
+
+def _python(environ: Mapping[str, str]) -> Iterator[Finding]:
+    found = [path for name in ("python3", "python") if (path := shutil.which(name, path=environ.get("PATH")))]
+    if found and Path(found[0]).parent == Path(sys.executable).parent and sys.prefix != sys.base_prefix:
+        yield note(
+            f"tests that say {Path(found[0]).name} get mcp-e2e's own, {found[0]}: is that the one with your packages?"
+        )
 
 
 async def _git(environ: Mapping[str, str], project: Path | None, within_s: float) -> Finding:
@@ -129,8 +137,3 @@ async def _git(environ: Mapping[str, str], project: Path | None, within_s: float
     if not in_git and project is not None:
         return note(f"git {told}; the project is no checkout: all of its folder counts as what may change")
     return ok(f"git {told}")
-
-
-def _node(environ: Mapping[str, str]) -> Finding:
-    path = shutil.which("npx", path=environ.get("PATH"))
-    return note(f"npx is {f'at {path}' if path else 'not found'}: only make interop and make inspect need it")

@@ -27,8 +27,12 @@ def check_configuration(place: Workplace) -> tuple[list[Finding], Loaded | None]
     except ConfigError as error:
         return [problem(error.message, error.advice)], None
     services, tests = loaded.settings.services, loaded.settings.tests
-    found = [ok(f"{loaded.file}: services {', '.join(services) or 'none'}; {len(tests)} tests")]
+    found = [ok(f"{loaded.file}: services {', '.join(services) or 'none'}; {_count(tests)}")]
     return [*found, *(warning(told, "Correct it there.") for told in loaded.warnings)], loaded
+
+
+def _count(tests: Sequence[object]) -> str:
+    return f"{len(tests)} test{'' if len(tests) == 1 else 's'}"
 
 
 class Services:
@@ -99,7 +103,7 @@ def check_tests(catalogue: Catalogue, loaded: Loaded) -> list[Finding]:
         for told in catalogue.test_problems(test)
     ]
     if not tests:
-        return [warning("no test is configured", "Add [[tests]] to mcp-e2e.toml (README: the first real test).")]
+        return [warning("no test is configured", "Add [[tests]] to mcp-e2e.toml (mcp-e2e config example shows one).")]
     whole = len(tests) - len({finding.what.split(":")[0] for finding in wrong})
     told = f"{whole} of {len(tests)} tests have all they need"
     return [note(told) if wrong else ok(told), *wrong]
