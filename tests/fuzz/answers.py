@@ -8,9 +8,8 @@ from typing import Any
 from tests.fuzz.messages import Id
 
 REPLY = 8 << 10  # text of a tool's reply, and its data as JSON
-ERROR = 32 << 10  # but for an unknown method: the SDK sends its name back
+ERROR = 32 << 10
 MESSAGE = 10 << 20  # whatever it is
-METHOD_NOT_FOUND = -32601
 TOOLS, TEMPLATES = 10, 6
 
 
@@ -39,7 +38,7 @@ def _bounded(said: dict[str, Any]) -> None:
     error = said["error"]
     if type(error.get("code")) is not int or not isinstance(error.get("message"), str):
         raise Wrong(f"no error as JSON-RPC has it: {str(said)[:300]}")
-    if len(json.dumps(error)) > ERROR and error["code"] != METHOD_NOT_FOUND:
+    if len(json.dumps(error)) > ERROR:
         raise Wrong(f"an error of {len(json.dumps(error))} bytes: {str(error)[:300]}")
     if error["code"] == -32603:
         raise Wrong(f"an internal error: {str(error)[:300]}")

@@ -6,7 +6,7 @@ from typing import Any
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
-from mcp.types import INVALID_PARAMS
+from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
 
 _MOST, _HEAD = 1_000, 200  # characters
 
@@ -23,17 +23,25 @@ def short(text: str) -> str:
     return f"{text[:_HEAD]}[... {len(text) - 2 * _HEAD} characters left out ...]{text[-_HEAD:]}"
 
 
-async def only_text(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: half a surrogate pair, which one of the SDK's parsers lets through, can be neither stored nor said.
+async def admit(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Middleware: what can be neither stored nor said again goes no further; a notification of it is dropped.
 
-    Raises MCPError -32602 for a request with one in it; a notification is dropped.
+    Raises:
+        MCPError: -32602 for half a surrogate pair, which one of the SDK's parsers lets through; -32601 for a method
+            whose name is so long that the SDK's own answer, which repeats it, would be too.
     """
+    if (refusal := _refusal(ctx.method, ctx.params)) is None:
+        return await call_next(ctx)
+    if ctx.request_id is None:
+        return None
+    raise refusal
+
+
+def _refusal(method: str, params: Any) -> MCPError | None:
+    if len(method) > _MOST:
+        return MCPError(METHOD_NOT_FOUND, "Method not found", short(method))
     try:
-        json.dumps(ctx.params, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError) as error:
-        if ctx.request_id is None:
-            return None
-        raise invalid(
-            "params have text that is no Unicode (half a surrogate pair), or are nested too deeply"
-        ) from error
-    return await call_next(ctx)
+        json.dumps(params, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return invalid("params have text that is no Unicode (half a surrogate pair), or are nested too deeply")
+    return None

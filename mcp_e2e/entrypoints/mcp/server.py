@@ -20,7 +20,7 @@ from mcp_e2e.entrypoints.mcp import completions, prompts, resources
 from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Progress, Visit
-from mcp_e2e.entrypoints.mcp.invalid import only_text
+from mcp_e2e.entrypoints.mcp.invalid import admit
 from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.pages import page
 from mcp_e2e.entrypoints.mcp.progress import heartbeat
@@ -172,7 +172,7 @@ def build_server(lifespan: Lifespan, subscriptions: Subscriptions | None = None)
     )
     server.add_request_handler("tools/call", types.CallToolRequestParams, partial(_call_tool, tasks))
     tasks.serve(server)
-    server.middleware.insert(0, only_text)
+    server.middleware.insert(0, admit)
     return server
 
 
