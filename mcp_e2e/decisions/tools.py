@@ -99,7 +99,8 @@ def subject(name: str, args: Args) -> str:
             return str(args.get("test") or "")
         case "command":
             argv = args.get("argv")
-            return program(str(args.get("command") or (" ".join(map(str, argv)) if argv else name)))
+            words = " ".join(map(str, argv)) if isinstance(argv, list | tuple) else ""  # wrong calls too
+            return program(str(args.get("command") or words or name))
     return ""
 
 

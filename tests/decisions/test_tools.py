@@ -77,6 +77,7 @@ def test_what_is_always_allowed_looks_or_records() -> None:
         ("run_test", {"test": "a", "params": {"seed": 1}}, "a"),
         ("safe_exec", {"command": "cd x && timeout 9 python -m pytest"}, "pytest"),
         ("safe_exec", {"argv": ["/usr/bin/make", "-C", "x"]}, "make"),
+        ("safe_exec", {"argv": 9007199254740993}, "safe_exec"),
         ("deploy", {"to": "x"}, "deploy"),
         ("start_session", {"service": "api"}, ""),
         ("checkpoint", {"note": ""}, ""),

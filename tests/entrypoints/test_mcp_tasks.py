@@ -28,6 +28,9 @@ ready = { http = "/" }
 """
 WAITS = ["sh", "-c", "until [ -e go ]; do sleep 0.02; done; echo gone"]
 
+NO_ATTEMPT = "WyJydW5fdGVzdCIsImEtbm9wZSIsMS4wLGZhbHNlXQ"  # of a task: run_test, "a-nope"
+NO_SERVICE = "WyJzdGFydF9zZXNzaW9uIiwibm9wZSIsMS4wLGZhbHNlXQ"  # of a task: start_session, "nope"
+
 Servers = Callable[[], AbstractAsyncContextManager[Wire]]
 
 
@@ -131,7 +134,15 @@ async def test_over_http_the_header_names_the_task(environ: dict[str, str], proj
 async def test_what_is_asked_wrongly_is_told(server: Servers) -> None:
     """An unknown task, a client without the extension, the handshake era."""
     async with server() as wire:
-        for bad in ("", "nope", "é", "W10", "WyJydW5fdGVzdCIsImEtbm9wZSIsMS4wLGZhbHNlXQ", "W251bGwsMSwyLDNd"):
+        for bad in (
+            "",
+            "nope",
+            "é",
+            "W10",
+            "WyJydW5fdGVzdCIsImEtbm9wZSIsMS4wLGZhbHNlXQ",
+            "W251bGwsMSwyLDNd",
+            NO_SERVICE,
+        ):
             for method in ("tasks/get", "tasks/cancel", "tasks/update"):
                 if method == "tasks/get" or not bad.startswith("WyJ"):
                     assert (await asked(wire, method, bad))["error"]["code"] == -32602

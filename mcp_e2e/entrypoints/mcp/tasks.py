@@ -22,7 +22,7 @@ from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp.calls import answered, failed
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
 from mcp_e2e.entrypoints.mcp.handlers import Visit
-from mcp_e2e.errors import E2EError, NotFound, SetupError
+from mcp_e2e.errors import E2EError, NotFound, SetupError, UsageError
 from mcp_e2e.model.answers import Answer
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -131,7 +131,7 @@ class Tasks:
         try:
             answer = await _SUBJECTS[task.tool][1](at, task)
             result = await answered(answer, at)
-        except NotFound:
+        except (NotFound, UsageError):  # such a service is not even configured
             raise _unknown(params.task_id) from None
         except SetupError as error:
             result = failed(task.tool, error)
