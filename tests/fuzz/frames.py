@@ -23,11 +23,13 @@ class Frames:
         return b"".join(self.writes)
 
 
-def frames(seed: int, number: int, era: str) -> Frames:
-    """The input of that number, mostly of that era; the same each time."""
+def frames(seed: int, number: int, era: str, *, giants: bool = False) -> Frames:
+    """The input of that number, mostly of that era; the same each time. ``giants``: some have ten MiB."""
     rng = random.Random(f"stdio {seed} {number}")
     messages = Messages(rng, f"{seed}.{number}", era)
     (kind,) = rng.choices(list(_KINDS), [weight for weight, _ in _KINDS.values()])
+    if kind == "giant" and not giants:
+        kind = "wide"
     return _KINDS[kind][1](kind, rng, messages)
 
 
@@ -134,6 +136,6 @@ _KINDS: dict[str, tuple[float, Callable[[str, random.Random, Messages], Frames]]
     "split": (2, _split),
     "spaced": (1, _spaced),
     "deep": (1, _deep),
-    "wide": (1, _wide),
-    "giant": (0.08, _giant),
+    "wide": (0.3, _wide),
+    "giant": (3, _giant),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.fuzz.answers import Wrong
 from tests.fuzz.project import Project, complained, mib
 
-MOST_GROWTH, MOST_MIB = 1.5, 60.0  # both have to be exceeded
+MOST_GROWTH, MOST_MIB = 1.25, 25.0  # both have to be exceeded
 LONG, SHORT, EACH = 3_000, 40, 5
 LOOK = 50  # inputs between two looks at the memory
 _BAD = ("Traceback", "recorded answer", "Fatal", "never awaited", "Exception in ")

@@ -13,16 +13,19 @@ SETTLE = 100
 
 
 def live(tally: Tally, kept: Path, seed: int, plan: Plan, python: str) -> None:
-    """Long lives are opened properly, in the eras by turns; short ones by whatever their first input is."""
+    """Long lives are opened properly, in the eras by turns; short ones by whatever their first input is.
+
+    Ten MiB at once come in short lives only: the allocator keeps what they took, and would hide what leaks.
+    """
     era, guard = ERAS[plan.number % 2], GUARDS[plan.number // 2 % 2]
     project = Project.made(kept / f"stdio-{plan.number}", guard)
     process = project.serve(python)
     try:
-        with life(tally, project, process.pid, kept, f"stdio-{era}") as watch:
+        with life(tally, project, process.pid, kept, f"stdio-{era}{plan.short * '-short'}") as watch:
             pipes = Pipes(process, None if plan.short else era)
             watch.seen = pipes.ledger.seen
             for place, number in enumerate(plan.inputs):
-                given = frames(seed, number, era)
+                given = frames(seed, number, era, giants=plan.short)
                 watch.number, watch.data = number, given.data
                 pipes.put(given)
                 tally.kinds[given.kind] += 1

@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--door", choices=sorted(DOORS), help="this one alone")
     parser.add_argument("--only", type=int, nargs="+", help="these inputs alone")
     parser.add_argument("--era", choices=ERAS, default="legacy", help="of ``--only`` over stdio")
+    parser.add_argument("--short", action="store_true", help="``--only`` in a short life")
     parser.add_argument("--python", default=PYTHON, help="the interpreter whose mcp-e2e is served; default: this one")
     options = parser.parse_args()
     kept = Path(tempfile.mkdtemp(prefix="mcp-e2e-fuzz-")).resolve()
@@ -48,7 +49,7 @@ def main() -> None:
     wrong = []
     for door in [options.door] if options.door else sorted(DOORS):
         inputs = options.inputs if options.door else round(options.inputs * DOORS[door][1])
-        lives = [Plan(ERAS.index(options.era), options.only, False)] if options.only else list(plans(inputs))
+        lives = [Plan(ERAS.index(options.era), options.only, options.short)] if options.only else list(plans(inputs))
         tally = feed(door, options.seed, lives, kept, options.python)
         print(f"{door}: " + "\n".join(tally.told()), flush=True)
         wrong += tally.wrong
