@@ -8,10 +8,10 @@ import anyio.to_thread
 
 from mcp_e2e.errors import E2EError
 from mcp_e2e.process.records import job_ids
-from mcp_e2e.store import attempts, runs
+from mcp_e2e.store import attempts, names
 from mcp_e2e.usecases.workplace import Workplace
 
-MOST_RUNS = 50
+MOST = 500  # of runs, of attempts
 
 
 class Names:
@@ -39,7 +39,6 @@ def _stored(con: Connection, kind: str, given: Mapping[str, str]) -> list[str]:
     if kind == "name":
         attempt = attempts.get(con, given.get("attempt", ""))
         return [artifact["name"] for artifact in attempt.evidence.get("artifacts", ())] if attempt else []
-    latest = runs.latest(con, MOST_RUNS) if kind in {"run", "attempt"} else []
     if kind == "run":
-        return [run.id for run in latest]
-    return [attempt.id for run in latest for slot in reversed(run.slots) for attempt in reversed(slot.attempts)]
+        return names.latest_runs(con, MOST)
+    return names.latest_attempts(con, MOST) if kind == "attempt" else []

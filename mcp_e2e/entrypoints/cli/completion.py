@@ -61,10 +61,13 @@ def _completing(known: Callable[[Source], Iterable[str]]) -> Complete:
 
 def _runs(source: Source) -> Iterable[str]:
     from mcp_e2e.store.layout import Layout  # noqa: PLC0415  as above
-    from mcp_e2e.store.names import latest_runs  # noqa: PLC0415
+    from mcp_e2e.store.names import latest_runs, reading  # noqa: PLC0415
 
     folder = source.known_state_dir()
-    return latest_runs(Layout(folder).database, _RUNS) if folder else ()
+    if folder is None:
+        return ()
+    with reading(Layout(folder).database) as con:
+        return latest_runs(con, _RUNS)
 
 
 tests = _completing(lambda source: [test.id for test in source.current().settings.tests])
