@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mcp_e2e.adapters.editors import EDITORS, NAME, Editor
-from mcp_e2e.adapters.editors.files import Held, hold, write
 from mcp_e2e.adapters.editors.formats import Unreadable, put, servers
 from mcp_e2e.adapters.editors.launch import Launch, Standing, switched_on
+from mcp_e2e.adapters.files import Held, hold, write
 from mcp_e2e.errors import ConfigError, UsageError
 from mcp_e2e.process.redaction import Redactor
 from mcp_e2e.settings import Where, home_folder

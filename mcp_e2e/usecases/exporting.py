@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mcp_e2e.adapters.editors.files import replace
+from mcp_e2e.adapters.files import replace
 from mcp_e2e.errors import Differs, UsageError
 from mcp_e2e.formats.prompts import TARGETS
 from mcp_e2e.formats.prompts.agents_block import FILE, Unplaceable, block, placed

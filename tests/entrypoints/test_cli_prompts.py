@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_e2e.adapters.editors import files
+from mcp_e2e.adapters import files
 from mcp_e2e.entrypoints.cli import run
 
 MINE = "---\nname: run-e2e\n---\nmine\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_e2e.adapters.editors import EDITORS, files
+from mcp_e2e.adapters import files
+from mcp_e2e.adapters.editors import EDITORS
 from mcp_e2e.adapters.editors.launch import Standing
 from mcp_e2e.errors import ConfigError, UsageError
 from mcp_e2e.settings import Where, discover
