@@ -12,11 +12,9 @@ import hmac
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 from mcp import MCPError
-from mcp.server import ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.types import (
     CallToolRequestParams,
@@ -29,9 +27,8 @@ from mcp.types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp.calls import call, failed, position
-from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.handlers import Context, Visit
 from mcp_e2e.entrypoints.mcp.usage import find, parse
 from mcp_e2e.errors import E2EError, Refused, UsageError
 from mcp_e2e.model.calls import BreakerState
@@ -45,8 +42,6 @@ _EVIDENCE_CHARS = 300
 _KEY = "incident"
 _FIELD = "code"
 _OWN_WORDS = {"message", "code", "remedy", "position"}  # of a refusal: said anew once it is cleared
-
-Context = ServerRequestContext[App, Any]
 
 
 @dataclass

@@ -3,12 +3,16 @@
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+from mcp.server import ServerRequestContext
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.entrypoints.mcp import arguments as given
 from mcp_e2e.model import answers
 from mcp_e2e.model.runs import Caller
 
+Context = ServerRequestContext[App, Any]
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mcp import types
-from mcp.server import ServerRequestContext
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 
@@ -19,7 +18,7 @@ from mcp_e2e.bootstrap import App, Options, open_app
 from mcp_e2e.entrypoints.mcp import completions, prompts, resources
 from mcp_e2e.entrypoints.mcp.calls import patience
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
-from mcp_e2e.entrypoints.mcp.handlers import Progress, Visit
+from mcp_e2e.entrypoints.mcp.handlers import Context, Progress, Visit
 from mcp_e2e.entrypoints.mcp.invalid import admit
 from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.pages import page
@@ -61,7 +60,6 @@ _UNCHANGING: tuple[CacheableMethod, ...] = (
 _NAME_CHARS = 60
 _LINKS_SINCE = "2025-06-18"
 
-Context = ServerRequestContext[App, Any]
 Paged = types.PaginatedRequestParams | None
 Lifespan = Callable[["Server[App]"], AbstractAsyncContextManager[App]]
 

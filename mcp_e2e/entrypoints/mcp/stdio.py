@@ -24,7 +24,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_e2e.entrypoints.mcp.ending import DEFECT, LEAVING_S
+from mcp_e2e.entrypoints.mcp.ending import DEFECT, LEAVING_S, SIGNALS
 from mcp_e2e.entrypoints.mcp.line import Line
 from mcp_e2e.entrypoints.mcp.opening import Id
 from mcp_e2e.entrypoints.mcp.wire import FAREWELL_S, Wire
@@ -83,13 +83,13 @@ async def _serve(server: Server[Any], line: Line) -> None:
 if sys.platform == "win32":
 
     async def _heed_signals(stop: Callable[[int], None]) -> None:
-        for number in (signal.SIGINT, signal.SIGBREAK):
+        for number in SIGNALS:
             signal.signal(number, lambda number, _frame: stop(number))
 
 else:
 
     async def _heed_signals(stop: Callable[[int], None]) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
             async for number in signals:
                 stop(number)
 

@@ -9,25 +9,22 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 from mcp import types
-from mcp.server import ServerRequestContext
 from mcp.server.connection import Connection
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from mcp_e2e.bootstrap import App
 from mcp_e2e.decisions.notices import Marks
+from mcp_e2e.entrypoints.mcp.handlers import Context
 from mcp_e2e.entrypoints.mcp.resources import SCHEME
 from mcp_e2e.entrypoints.mcp.sdk import connection_of
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5  # so no resource is announced more often
-
-Context = ServerRequestContext[App, Any]
 
 
 class _Postbox:
@@ -95,11 +92,9 @@ class Subscriptions:
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        box = self._boxes.get(connection := connection_of(ctx.session))
-        if box is not None:
+        """Its box stays until it leaves: it may subscribe again, and is forgotten once."""
+        if box := self._boxes.get(connection_of(ctx.session)):
             box.uris.discard(str(params.uri))
-            if not box.uris:
-                self._forget(connection)
         return types.EmptyResult()
 
     def opened(self, session: str) -> None:
@@ -137,7 +132,7 @@ class Subscriptions:
 
     async def _tell(self, app: App) -> None:
         while True:
-            if not self._listening and not self._boxes:
+            if not self._listening and not any(box.uris for box in self._boxes.values()):
                 self._marks, self._asked = None, anyio.Event()
                 await self._asked.wait()
             await anyio.sleep(LOOK_S)

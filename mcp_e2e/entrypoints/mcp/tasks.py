@@ -10,28 +10,26 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from mcp import MCPError, types
-from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_e2e.bootstrap import App
+from mcp_e2e.decisions.tools import UNDER_WAY
 from mcp_e2e.entrypoints.mcp.calls import answered, failed
 from mcp_e2e.entrypoints.mcp.elicitation import Asking
-from mcp_e2e.entrypoints.mcp.handlers import Visit
+from mcp_e2e.entrypoints.mcp.handlers import Context, Visit
 from mcp_e2e.errors import E2EError, NotFound, SetupError, UsageError
 from mcp_e2e.model.answers import Answer
+from mcp_e2e.usecases.replies import when
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 GRACE_S = 2.0  # what ends sooner is answered as ever
 POLL_MS = 2_000
 _LATEST = 2.0**35  # Unix time that a date can still tell
-_GOING_ON = frozenset({"running", "starting", "queued"})
 
-Context = ServerRequestContext[App, Any]
 Result = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
 
 
@@ -67,10 +65,9 @@ class Task:
 
     def shown(self, status: str, message: str | None = None) -> dict[str, Any]:
         """As the extension puts it. It never expires: what it stands for stays in the project's state."""
-        begun = datetime.fromtimestamp(self.begun, UTC).isoformat(timespec="milliseconds")
-        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
-        facts = {"taskId": self.id, "status": status, "createdAt": begun, "lastUpdatedAt": now, "ttlMs": None}
-        return facts | {"pollIntervalMs": POLL_MS} | ({"statusMessage": message} if message else {})
+        facts: dict[str, Any] = {"taskId": self.id, "status": status, "ttlMs": None, "createdAt": when(self.begun)}
+        facts |= {"lastUpdatedAt": when(time.time()), "pollIntervalMs": POLL_MS}
+        return facts | ({"statusMessage": message} if message else {})
 
 
 async def _attempt(at: Visit, task: Task) -> Answer:
@@ -155,7 +152,7 @@ class Tasks:
 
 
 def _goes_on(result: types.CallToolResult) -> bool:
-    return not result.is_error and result.structured_content.get("state") in _GOING_ON
+    return not result.is_error and result.structured_content.get("state") in UNDER_WAY
 
 
 def _declared(ctx: Context) -> bool:

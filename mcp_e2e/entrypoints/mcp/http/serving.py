@@ -17,6 +17,7 @@ from mcp.server.lowlevel import Server
 from starlette.routing import BaseRoute
 
 from mcp_e2e.bootstrap import App, Options, open_app
+from mcp_e2e.entrypoints.mcp.ending import SIGNALS
 from mcp_e2e.entrypoints.mcp.http.address import ALLOWED_HOSTS, Address, allowed_hosts, bind
 from mcp_e2e.entrypoints.mcp.http.app import PATH, http_app
 from mcp_e2e.entrypoints.mcp.http.bearer import Bearer, find_bearer
@@ -34,11 +35,6 @@ _GRACE_S = 0.3  # for streams that end by themselves
 
 Say = Callable[[str], None]
 Close = Callable[[], None]
-
-if sys.platform == "win32":
-    _SIGNALS = (signal.SIGINT, signal.SIGBREAK)
-else:
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def serve_http(
@@ -117,7 +113,7 @@ class Serving(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Also SIGHUP; and a signal that has ended the server is not raised once more."""
-        before = {number: signal.signal(number, self._heed) for number in _SIGNALS}
+        before = {number: signal.signal(number, self._heed) for number in SIGNALS}
         try:
             yield
         finally:
