@@ -17,9 +17,10 @@ from mcp_e2e.errors import UsageError
 @click.option("--no-auth", is_flag=True, help="With --http on loopback: ask for no token.")
 @click.pass_obj
 def serve(said: Said, http: str | None, no_auth: bool) -> int:
-    """Be the MCP server, on stdin and stdout.
+    """Be the MCP server, on stdin and stdout or over HTTP.
 
-    An editor or agent starts it this way; it ends when its client leaves, and what it started lives on."""
+    An editor or agent starts it on stdin and stdout; it ends when its client leaves. Over HTTP it serves many
+    and ends by Ctrl-C. What it started lives on."""
     if http is None:
         if no_auth:
             raise UsageError("--no-auth needs --http", remedy="On stdin and stdout there is no token to leave out.")
